@@ -1,0 +1,1 @@
+"""Prometheus rules, Alertmanager routes and the runbook, generated from the configuration."""

@@ -1,0 +1,1 @@
+"""From files to batches: sources, parsing, and the joining of outcomes."""

@@ -1,0 +1,140 @@
+"""The vocabulary: every metric family once, with its kind, labels, help and dashboard row.
+
+The collector, dashboards, rules and the README's table read it; a metric name is typed nowhere else.
+Values of windowed families are recomputed on a schedule (`evaluation.interval`), which their help says.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+Kind = Literal["gauge", "counter", "histogram", "info"]
+
+
+class Row(IntEnum):
+    """The dashboard's five rows, and the exporter's own health."""
+
+    PERFORMANCE = 1
+    DRIFT = 2
+    OPERATIONS = 3
+    QUALITY = 4
+    COST = 5
+    EXPORTER = 6
+
+
+MODEL_NAME = "model_name"
+MODEL_VERSION = "model_version"
+WINDOW = "window"
+FEATURE = "feature"
+METHOD = "method"
+
+MODEL = (MODEL_NAME, MODEL_VERSION)
+WINDOWED = (*MODEL, WINDOW)
+SCHEDULED = " Recomputed every evaluation interval; absent when the window holds too little data."
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric family: its name as scraped, kind, label names in order, help and dashboard row."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+    row: Row
+
+
+_REGISTERED: list[Family] = []
+
+
+def _family(name: str, kind: Kind, labels: tuple[str, ...], row: Row, text: str) -> Family:
+    family = Family(name, kind, labels, text + (SCHEDULED if WINDOW in labels else ""), row)
+    _REGISTERED.append(family)
+    return family
+
+
+# Row 1: model performance. All on labelled predictions, counted at the prediction's time, weighted.
+MODEL_ACCURACY = _family("model_accuracy", "gauge", WINDOWED, Row.PERFORMANCE, "Share of labelled predictions in the window that were right (0..1).")  # fmt: skip
+MODEL_ACCURACY_LOWER = _family("model_accuracy_lower", "gauge", WINDOWED, Row.PERFORMANCE, "Lower end of the 95 % Wilson interval of model_accuracy.")  # fmt: skip
+MODEL_ACCURACY_UPPER = _family("model_accuracy_upper", "gauge", WINDOWED, Row.PERFORMANCE, "Upper end of the 95 % Wilson interval of model_accuracy.")  # fmt: skip
+MODEL_PRECISION = _family("model_precision", "gauge", WINDOWED, Row.PERFORMANCE, "Precision in the window: TP / (TP + FP); macro average over classes when multiclass.")  # fmt: skip
+MODEL_RECALL = _family("model_recall", "gauge", WINDOWED, Row.PERFORMANCE, "Recall in the window: TP / (TP + FN); macro average over classes when multiclass.")  # fmt: skip
+MODEL_F1 = _family("model_f1", "gauge", WINDOWED, Row.PERFORMANCE, "F1 in the window: harmonic mean of precision and recall; macro average over classes when multiclass.")  # fmt: skip
+MODEL_AUC = _family("model_auc", "gauge", WINDOWED, Row.PERFORMANCE, "Area under the ROC curve in the window, from logit-spaced score bins (error below 0.001).")  # fmt: skip
+MODEL_AUC_LOWER = _family("model_auc_lower", "gauge", WINDOWED, Row.PERFORMANCE, "Lower end of the 95 % Hanley-McNeil interval of model_auc.")  # fmt: skip
+MODEL_AUC_UPPER = _family("model_auc_upper", "gauge", WINDOWED, Row.PERFORMANCE, "Upper end of the 95 % Hanley-McNeil interval of model_auc.")  # fmt: skip
+MODEL_LOG_LOSS = _family("model_log_loss", "gauge", WINDOWED, Row.PERFORMANCE, "Mean negative log-likelihood of the labels in the window, in nats; scores clipped to 1e-15.")  # fmt: skip
+MODEL_BRIER_SCORE = _family("model_brier_score", "gauge", WINDOWED, Row.PERFORMANCE, "Mean squared difference between score and label in the window (0..1).")  # fmt: skip
+MODEL_CALIBRATION_ERROR = _family("model_calibration_error", "gauge", WINDOWED, Row.PERFORMANCE, "Expected calibration error in the window: mean |observed rate - mean score| over ten equal-width score bins.")  # fmt: skip
+MODEL_MAE = _family("model_mae", "gauge", WINDOWED, Row.PERFORMANCE, "Mean absolute error of a regression in the window, in the label's unit.")  # fmt: skip
+MODEL_RMSE = _family("model_rmse", "gauge", WINDOWED, Row.PERFORMANCE, "Root mean squared error of a regression in the window, in the label's unit.")  # fmt: skip
+MODEL_R2 = _family("model_r2", "gauge", WINDOWED, Row.PERFORMANCE, "Coefficient of determination of a regression in the window (1 is perfect).")  # fmt: skip
+MODEL_PERFORMANCE_BASELINE_RATIO = _family("model_performance_baseline_ratio", "gauge", (*WINDOWED, "metric"), Row.PERFORMANCE, "The metric in the window over its value on the reference data; inverted for errors, so below 1 is always worse.")  # fmt: skip
+MODEL_OUTCOME_COVERAGE_RATIO = _family("model_outcome_coverage_ratio", "gauge", WINDOWED, Row.PERFORMANCE, "Share of the window's predictions whose outcome has arrived (0..1).")  # fmt: skip
+MODEL_OUTCOME_DELAY_SECONDS = _family("model_outcome_delay_seconds", "histogram", MODEL, Row.PERFORMANCE, "Time from a prediction to its outcome, in seconds.")  # fmt: skip
+LABELLED_PREDICTIONS_TOTAL = _family("labelled_predictions_total", "counter", MODEL, Row.PERFORMANCE, "Predictions whose outcome has arrived (weighted by sampling).")  # fmt: skip
+CORRECT_PREDICTIONS_TOTAL = _family("correct_predictions_total", "counter", MODEL, Row.PERFORMANCE, "Labelled predictions that were right (weighted by sampling); classification only.")  # fmt: skip
+
+# Row 2: drift, each window against the baseline's reference.
+FEATURE_DRIFT_SCORE = _family("feature_drift_score", "gauge", (*WINDOWED, FEATURE, METHOD), Row.DRIFT, "Distance of the feature's distribution in the window from the reference: psi (nats), js (0..1, base 2 distance), ks (0..1), chi2 (statistic over its degrees of freedom).")  # fmt: skip
+FEATURE_DRIFT_PVALUE = _family("feature_drift_pvalue", "gauge", (*WINDOWED, FEATURE, METHOD), Row.DRIFT, "Probability of a score at least this high without drift, for independent rows, before correction for the number of features.")  # fmt: skip
+FEATURE_DRIFTED = _family("feature_drifted", "gauge", (*WINDOWED, FEATURE), Row.DRIFT, "1 when PSI reaches the minor level, stays significant after Benjamini-Hochberg over the model's features, and enough rows were seen; else 0.")  # fmt: skip
+DRIFTED_FEATURES = _family("drifted_features", "gauge", WINDOWED, Row.DRIFT, "Number of the model's features with feature_drifted 1.")  # fmt: skip
+PREDICTION_DRIFT_SCORE = _family("prediction_drift_score", "gauge", (*WINDOWED, METHOD), Row.DRIFT, "Distance of the output's distribution in the window from the reference; methods as in feature_drift_score.")  # fmt: skip
+OUTCOME_DRIFT_SCORE = _family("outcome_drift_score", "gauge", (*WINDOWED, METHOD), Row.DRIFT, "Distance of the label's distribution in the window from the reference; methods as in feature_drift_score.")  # fmt: skip
+
+# Row 3: operations.
+PREDICTION_LATENCY_SECONDS = _family("prediction_latency_seconds", "histogram", MODEL, Row.OPERATIONS, "Latency of predictions, in seconds; from counts records where the writer sends them.")  # fmt: skip
+PREDICTION_REQUESTS_TOTAL = _family("prediction_requests_total", "counter", MODEL, Row.OPERATIONS, "Requests served, sampled into the log or not; from counts records where the writer sends them.")  # fmt: skip
+PREDICTION_ERRORS_TOTAL = _family("prediction_errors_total", "counter", (*MODEL, "error"), Row.OPERATIONS, "Requests that failed, by error; from counts records where the writer sends them.")  # fmt: skip
+LOW_CONFIDENCE_RATIO = _family("low_confidence_ratio", "gauge", WINDOWED, Row.OPERATIONS, "Share of the window's predictions whose likeliest class has less probability than low_confidence (0..1).")  # fmt: skip
+
+# Row 4: data quality.
+FEATURE_COMPLETENESS = _family("feature_completeness", "gauge", (*WINDOWED, FEATURE), Row.QUALITY, "Share of the window's predictions in which the feature is present (0..1).")  # fmt: skip
+FEATURE_OUT_OF_RANGE_RATIO = _family("feature_out_of_range_ratio", "gauge", (*WINDOWED, FEATURE), Row.QUALITY, "Share of the window's present numeric values outside the reference's range (0..1).")  # fmt: skip
+FEATURE_UNSEEN_CATEGORY_RATIO = _family("feature_unseen_category_ratio", "gauge", (*WINDOWED, FEATURE), Row.QUALITY, "Share of the window's present categories that the reference does not hold (0..1).")  # fmt: skip
+FEATURE_VALUES_TOTAL = _family("feature_values_total", "counter", MODEL, Row.QUALITY, "Feature values expected: predictions times features (weighted by sampling).")  # fmt: skip
+MISSING_FEATURES_TOTAL = _family("missing_features_total", "counter", MODEL, Row.QUALITY, "Feature values that were null or absent (weighted by sampling).")  # fmt: skip
+INVALID_INPUTS_TOTAL = _family("invalid_inputs_total", "counter", (*MODEL, "reason"), Row.QUALITY, "Feature values that the model cannot have learned from, by reason: wrong_type, non_finite, unseen_category (weighted by sampling).")  # fmt: skip
+
+# Row 5: cost and resources.
+PREDICTIONS_IN_WINDOW = _family("predictions_in_window", "gauge", WINDOWED, Row.COST, "Predictions in the window (weighted by sampling).")  # fmt: skip
+SERVING_COST_USD = _family("serving_cost_usd", "gauge", WINDOWED, Row.COST, "Cost of the window's predictions in USD: the records' cost_usd where they carry it, else the configured price.")  # fmt: skip
+SERVING_COST_PER_1000_USD = _family("serving_cost_per_1000_usd", "gauge", WINDOWED, Row.COST, "Cost of 1,000 predictions in the window, in USD.")  # fmt: skip
+MONITORING_COST_USD = _family("monitoring_cost_usd", "gauge", ("component",), Row.COST, "Projected cost of monitoring in USD a month of 30 days: log_storage (ingestion and storage of the log at the present rate), compute (this process's CPU time).")  # fmt: skip
+PREDICTIONS_LOGGED_TOTAL = _family("predictions_logged_total", "counter", MODEL, Row.COST, "Prediction records read and counted.")  # fmt: skip
+PREDICTIONS_SKIPPED_TOTAL = _family("predictions_skipped_total", "counter", MODEL, Row.COST, "Predictions that writers left out of the log on purpose (sampling), from counts records.")  # fmt: skip
+PREDICTIONS_DROPPED_TOTAL = _family("predictions_dropped_total", "counter", MODEL, Row.COST, "Predictions that writers lost (full queue or disk), from counts records.")  # fmt: skip
+
+# The exporter itself.
+BUILD_INFO = _family("prediction_exporter_build_info", "gauge", ("version", "python_version"), Row.EXPORTER, "1, labelled with the exporter's version.")  # fmt: skip
+MODEL_INFO = _family("prediction_exporter_model_info", "gauge", (MODEL_NAME, "task", "baseline"), Row.EXPORTER, "1 for each configured model, labelled with its task and its baseline's fingerprint.")  # fmt: skip
+RECORDS_TOTAL = _family("prediction_exporter_records_total", "counter", ("kind",), Row.EXPORTER, "Records accepted, by kind: prediction, outcome, counts.")  # fmt: skip
+REJECTED_RECORDS_TOTAL = _family("prediction_exporter_rejected_records_total", "counter", ("reason",), Row.EXPORTER, "Records refused, by reason; the rest of their file was read.")  # fmt: skip
+LAST_RECORD_TIMESTAMP_SECONDS = _family("prediction_exporter_last_record_timestamp_seconds", "gauge", (MODEL_NAME,), Row.EXPORTER, "Time of the model's newest record, Unix seconds.")  # fmt: skip
+LAST_EVALUATION_TIMESTAMP_SECONDS = _family("prediction_exporter_last_evaluation_timestamp_seconds", "gauge", (), Row.EXPORTER, "When the statistics were last computed, Unix seconds.")  # fmt: skip
+EVALUATION_DURATION_SECONDS = _family("prediction_exporter_evaluation_duration_seconds", "gauge", (), Row.EXPORTER, "How long the last evaluation took.")  # fmt: skip
+STATISTIC_SUCCESS = _family("prediction_exporter_statistic_success", "gauge", (MODEL_NAME, "statistic"), Row.EXPORTER, "1 when the statistic's last computation raised nothing, else 0.")  # fmt: skip
+STATISTIC_DURATION_SECONDS = _family("prediction_exporter_statistic_duration_seconds", "gauge", (MODEL_NAME, "statistic"), Row.EXPORTER, "How long the statistic's last computation took, over all versions and windows.")  # fmt: skip
+INGESTION_SUCCESS = _family("prediction_exporter_ingestion_success", "gauge", (), Row.EXPORTER, "1 when the last reading of the log raised nothing, else 0.")  # fmt: skip
+LOG_BYTES_TOTAL = _family("prediction_exporter_log_bytes_total", "counter", (), Row.EXPORTER, "Bytes of log read.")  # fmt: skip
+LAG_BYTES = _family("prediction_exporter_lag_bytes", "gauge", (), Row.EXPORTER, "Bytes of log that stand on disk and are not read yet.")  # fmt: skip
+CONFIG_LAST_RELOAD_SUCCESSFUL = _family("prediction_exporter_config_last_reload_successful", "gauge", (), Row.EXPORTER, "1 when the last attempt to load the configuration succeeded, else 0.")  # fmt: skip
+CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS = _family("prediction_exporter_config_last_reload_success_timestamp_seconds", "gauge", (), Row.EXPORTER, "When the configuration was last loaded with success, Unix seconds.")  # fmt: skip
+SERIES = _family("prediction_exporter_series", "gauge", (), Row.EXPORTER, "Series in the last snapshot.")  # fmt: skip
+SERIES_DROPPED_TOTAL = _family("prediction_exporter_series_dropped_total", "counter", (), Row.EXPORTER, "Series cut because the snapshot reached limits.series.")  # fmt: skip
+STATE_BYTES = _family("prediction_exporter_state_bytes", "gauge", (), Row.EXPORTER, "Size of the embedded database on disk.")  # fmt: skip
+
+FAMILIES: tuple[Family, ...] = tuple(_REGISTERED)
+
+# Metrics of the alert responder, which alerts about alerting compare with.
+ALERT_RESPONSE_SECONDS = "alert_response_seconds"
+ALERTS_REVIEWED_TOTAL = "alerts_reviewed_total"
+
+
+def family(name: str) -> Family:
+    """The family called `name`; KeyError if the vocabulary has none."""
+    for candidate in FAMILIES:
+        if candidate.name == name:
+            return candidate
+    raise KeyError(name)

@@ -1,0 +1,1 @@
+"""Prediction logging for serving processes."""
