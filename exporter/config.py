@@ -243,6 +243,9 @@ class Alerting(_Section):
     pagerduty: PagerDuty | None = None
     webhook: Webhook | None = None
     max_response: Duration = Field("30m", description="Firing to acknowledged; longer warns.")
+    speed: Annotated[float, Field(ge=1)] = Field(
+        1, description="How many times faster than real time the log is replayed; alert durations shrink by it."
+    )
     max_false_ratio: Share = Field(0.05, description="Share of reviewed alerts judged false; above warns.")
 
 
