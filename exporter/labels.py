@@ -23,4 +23,4 @@ def canonical_label(value: object) -> str:
         return text
     if math.isfinite(number) and number == int(number) and abs(number) < 2**53:
         return str(int(number))
-    return text
+    return repr(number) if math.isfinite(number) and not text.lstrip("+-").isdigit() else text

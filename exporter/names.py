@@ -127,6 +127,21 @@ STATE_BYTES = _family("prediction_exporter_state_bytes", "gauge", (), Row.EXPORT
 
 FAMILIES: tuple[Family, ...] = tuple(_REGISTERED)
 
+# Recorded series: level:metric:operations, written by the generated recording rules, read by panels and alerts.
+LATENCY_P50 = "model:prediction_latency_seconds:p50"
+LATENCY_P95 = "model:prediction_latency_seconds:p95"
+LATENCY_P99 = "model:prediction_latency_seconds:p99"
+ERROR_RATIO = "model:prediction_errors_per_request:ratio"
+INVALID_INPUT_RATIO = "model:invalid_inputs_per_value:ratio"
+MISSING_FEATURE_RATIO = "model:missing_features_per_value:ratio"
+MEAN_COMPLETENESS = "model:feature_completeness:mean"
+NOTIFICATION_COST_USD = "monitoring:notification_cost_usd:month"
+RECORDED = (LATENCY_P50, LATENCY_P95, LATENCY_P99, ERROR_RATIO, INVALID_INPUT_RATIO, MISSING_FEATURE_RATIO, MEAN_COMPLETENESS, NOTIFICATION_COST_USD)  # fmt: skip
+
+# Series of others: Prometheus's own, and Alertmanager's.
+UP = "up"
+ALERTMANAGER_NOTIFICATIONS_TOTAL = "alertmanager_notifications_total"
+
 # Metrics of the alert responder, which alerts about alerting compare with.
 ALERT_RESPONSE_SECONDS = "alert_response_seconds"
 ALERTS_REVIEWED_TOTAL = "alerts_reviewed_total"

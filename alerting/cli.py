@@ -1,0 +1,53 @@
+"""`prediction-alerting`: rules, routes and runbook from the configuration.
+
+Exit status 0 done, 1 failed or stale, 2 wrong usage or configuration; messages on standard error.
+"""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alerting import build as builder
+from exporter.config import load_config
+from exporter.errors import PredictionExporterError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _program() -> None:
+    """Prometheus rules, Alertmanager routes and their runbook, from the exporter's configuration."""
+
+
+@app.command()
+def build(
+    config: Annotated[Path, typer.Option(help="The exporter's configuration file.")],
+    out: Annotated[Path, typer.Option(help="Folder of the generated files.")],
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file there is stale.")] = False,  # noqa: FBT002 - typer's way to declare a flag
+) -> None:
+    """Write rules.yml, alertmanager.yml, runbook.md and runbook.html."""
+    settings = load_config(config)
+    if not check:
+        for path in builder.write(settings, out):
+            typer.echo(path)
+        return
+    stale = builder.stale(settings, out)
+    command = shlex.join(["prediction-alerting", "build", "--config", str(config), "--out", str(out)])
+    for path in stale:
+        typer.echo(f"{path}: stale; run `{command}`", err=True)
+    if stale:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; problems become messages and an exit status."""
+    try:
+        app()
+    except PredictionExporterError as error:
+        typer.echo(str(error), err=True)
+        raise SystemExit(error.exit_status) from error
+    except OSError as error:
+        typer.echo(f"{error.filename}: {error.strerror}; check the path and its permissions", err=True)
+        raise SystemExit(1) from error

@@ -1,0 +1,158 @@
+"""Alerts on inputs and on serving: incomplete, broken, invalid and missing features; latency and errors."""
+
+from alerting.alert import RATE, STATISTIC, Alert, Runbook
+from alerting.drift import OF_FEATURE, WHO
+from alerting.promql import Level, compare, either, grouped, number, told
+from exporter import names
+from exporter.config import Config, parse_duration
+from exporter.names import FEATURE, MODEL
+
+BROKEN_BELOW = 0.5  # more rows lack the feature than have it: no sampling noise or optional field, but a broken source
+
+
+def quality_alerts(config: Config) -> tuple[Alert, ...]:
+    """Inputs, from one broken feature to the model's whole input."""
+    return (_broken(config), _incomplete(config), _invalid(config), _missing(config))
+
+
+def operations_alerts(config: Config) -> tuple[Alert, ...]:
+    """Serving."""
+    return (_latency(config), _errors(config))
+
+
+def shortest_window(config: Config) -> str:
+    """The window that shows a break first."""
+    return min(config.evaluation.windows, key=parse_duration)
+
+
+def _broken(config: Config) -> Alert:
+    window = shortest_window(config)
+    return Alert(
+        name="PredictionFeatureBroken",
+        severity="critical",
+        expr=either(map(_broken_expr, grouped(config, lambda model: (model.drift.min_rows, window)))),
+        hold=STATISTIC,
+        labels=OF_FEATURE,
+        summary=f"{{{{ $labels.feature }}}} of {WHO} is mostly missing",
+        description=(
+            "Only {{ $value | humanizePercentage }} of the predictions over {{ $labels.window }} carry "
+            f"{{{{ $labels.feature }}}}; below {BROKEN_BELOW:.0%} its source is taken for broken."
+        ),
+        runbook=Runbook(
+            "A feature's source has broken. What follows from it (drift of the feature and of the output, lower "
+            "performance) is silenced while this fires.",
+            "Row 4 of the dashboard: when completeness fell, and which other features fell with it.",
+            "Mend the pipeline that feeds the feature; roll back its last release. Do not retrain on this data.",
+        ),
+    )
+
+
+def _broken_expr(enough: Level) -> str:
+    return (
+        f"{enough.select(names.FEATURE_COMPLETENESS)} < {BROKEN_BELOW}\n"
+        f"and ignoring ({FEATURE}) {enough.select(names.PREDICTIONS_IN_WINDOW)} >= {number(enough.value)}"
+    )
+
+
+def _incomplete(config: Config) -> Alert:
+    return Alert(
+        name="PredictionFeatureIncomplete",
+        severity="warning",
+        expr=compare(config, names.FEATURE_COMPLETENESS, "<", lambda t: t.completeness),
+        hold=STATISTIC,
+        labels=OF_FEATURE,
+        summary=f"{{{{ $labels.feature }}}} of {WHO} is {{{{ $value | humanizePercentage }}}} complete",
+        description=(
+            "{{ $value | humanizePercentage }} of the predictions over {{ $labels.window }} carry "
+            f"{{{{ $labels.feature }}}}; less than {told(config, lambda t: t.completeness, percent=True)} warns."
+        ),
+        runbook=Runbook(
+            "Too many predictions lack the feature. Its minor and moderate drift is silenced meanwhile.",
+            "Row 4 of the dashboard: since when, and whether other features of the same source lack it too.",
+            "Mend the source. If the feature was as incomplete when the model was trained, that is its nature: lower "
+            "`thresholds.completeness` for the model.",
+        ),
+    )
+
+
+def _invalid(config: Config) -> Alert:
+    return Alert(
+        name="PredictionInputsInvalid",
+        severity="warning",
+        expr=compare(config, names.INVALID_INPUT_RATIO, ">", lambda t: t.invalid_inputs),
+        hold=STATISTIC,
+        labels=MODEL,
+        summary=f"{{{{ $value | humanizePercentage }}}} of the inputs of {WHO} are invalid",
+        description=(
+            "{{ $value | humanizePercentage }} of the values have a wrong type, are not finite or are categories "
+            f"the model never saw; more than {told(config, lambda t: t.invalid_inputs, percent=True)} warns."
+        ),
+        runbook=Runbook(
+            "The model is fed values it cannot have learned from.",
+            f"`{names.INVALID_INPUTS_TOTAL.name}` by reason, then row 4 of the dashboard for the feature: unseen "
+            "categories, values out of range.",
+            "Compare the writer's schema with the baseline's. New categories that stay ask for a retraining.",
+        ),
+    )
+
+
+def _missing(config: Config) -> Alert:
+    return Alert(
+        name="PredictionFeaturesMissing",
+        severity="warning",
+        expr=compare(config, names.MISSING_FEATURE_RATIO, ">", lambda t: t.missing_features),
+        hold=STATISTIC,
+        labels=MODEL,
+        summary=f"{{{{ $value | humanizePercentage }}}} of the feature values of {WHO} are missing",
+        description=(
+            "{{ $value | humanizePercentage }} of the feature values, over all features, are null or absent; "
+            f"more than {told(config, lambda t: t.missing_features, percent=True)} warns."
+        ),
+        runbook=Runbook(
+            "Over all features together, too many values are missing. Where one feature is the reason, "
+            "PredictionFeatureIncomplete names it and this alert is silenced.",
+            "Row 4 of the dashboard: the features with the lowest completeness.",
+            "Mend the source, or raise `thresholds.missing_features` if the model was trained with such gaps.",
+        ),
+    )
+
+
+def _latency(config: Config) -> Alert:
+    return Alert(
+        name="PredictionLatencyHigh",
+        severity="warning",
+        expr=compare(config, names.LATENCY_P95, ">", lambda t: t.latency_p95_seconds),
+        hold=RATE,
+        labels=MODEL,
+        summary=f"{WHO} answers slowly: p95 is {{{{ $value | humanizeDuration }}}}",
+        description=(
+            "One prediction in twenty takes longer than {{ $value | humanizeDuration }}; more than "
+            f"{told(config, lambda t: t.latency_p95_seconds)} s warns."
+        ),
+        runbook=Runbook(
+            "The slowest twentieth of the predictions is slower than agreed.",
+            "Row 3 of the dashboard: whether the median rose too (load, a slower model) or only the tail (a slow "
+            "dependency, cold starts, large requests), and whether traffic grew.",
+            "Scale out under load; roll back if it began with a release.",
+        ),
+    )
+
+
+def _errors(config: Config) -> Alert:
+    return Alert(
+        name="PredictionErrorsHigh",
+        severity="warning",
+        expr=compare(config, names.ERROR_RATIO, ">", lambda t: t.error_ratio),
+        hold=RATE,
+        labels=MODEL,
+        summary=f"{{{{ $value | humanizePercentage }}}} of the requests to {WHO} fail",
+        description=(
+            "{{ $value | humanizePercentage }} of the requests fail; more than "
+            f"{told(config, lambda t: t.error_ratio, percent=True)} warns."
+        ),
+        runbook=Runbook(
+            "Requests for predictions fail.",
+            f"`{names.PREDICTION_ERRORS_TOTAL.name}` by error, and the serving process's log.",
+            "Mend what the error names; roll back if it began with a release.",
+        ),
+    )

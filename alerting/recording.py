@@ -1,0 +1,69 @@
+"""Recording rules: the expressions that panels and alerts share, each under its name from the vocabulary.
+
+Sums are taken before they are divided, so that a ratio over replicas weighs each by its traffic.
+"""
+
+from dataclasses import dataclass
+
+from alerting.durations import DAY, HOUR, MINUTE, Pace
+from alerting.promql import REPLICA, number, total
+from exporter import names
+from exporter.config import Config
+from exporter.names import Family
+
+OPERATIONS_RANGE = 5 * MINUTE  # twenty scrapes at Prometheus's usual 15 s
+QUALITY_RANGE = HOUR  # inputs are judged over enough rows for a share of 0.1 % to mean something
+MONTH = 30 * DAY  # as in monitoring_cost_usd
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recorded series and the expression it stands for."""
+
+    name: str
+    expr: str
+
+    def rule(self) -> dict[str, object]:
+        """The rule as Prometheus reads it."""
+        return {"record": self.name, "expr": self.expr}
+
+
+def recordings(config: Config) -> tuple[Recording, ...]:
+    """Every recording rule of `config`."""
+    pace = Pace(config.alerting.speed)
+    quality = pace.range(QUALITY_RANGE)
+    values = _rate(names.FEATURE_VALUES_TOTAL, quality)
+    return (
+        _latency(names.LATENCY_P50, 0.5, pace),
+        _latency(names.LATENCY_P95, 0.95, pace),
+        _latency(names.LATENCY_P99, 0.99, pace),
+        Recording(names.ERROR_RATIO, _error_ratio(pace.range(OPERATIONS_RANGE))),
+        Recording(names.INVALID_INPUT_RATIO, f"{_rate(names.INVALID_INPUTS_TOTAL, quality, 'reason')}\n/\n{values}"),
+        Recording(names.MISSING_FEATURE_RATIO, f"{_rate(names.MISSING_FEATURES_TOTAL, quality)}\n/\n{values}"),
+        Recording(names.MEAN_COMPLETENESS, _mean_completeness()),
+        Recording(names.NOTIFICATION_COST_USD, _notification_cost(config, pace)),
+    )
+
+
+def _latency(name: str, quantile: float, pace: Pace) -> Recording:
+    buckets = f"rate({names.PREDICTION_LATENCY_SECONDS.name}_bucket[{pace.range(OPERATIONS_RANGE)}])"
+    return Recording(name, f"histogram_quantile({quantile}, {total(buckets)})")
+
+
+def _error_ratio(window: str) -> str:
+    errors = _rate(names.PREDICTION_ERRORS_TOTAL, window, "error")
+    return f"{errors}\n/\n{_rate(names.PREDICTION_REQUESTS_TOTAL, window)}"
+
+
+def _rate(counter: Family, window: str, *labels: str) -> str:
+    return total(f"rate({counter.name}[{window}])", *labels)
+
+
+def _mean_completeness() -> str:
+    return f"avg without ({', '.join((names.FEATURE, *REPLICA))}) ({names.FEATURE_COMPLETENESS.name})"
+
+
+def _notification_cost(config: Config, pace: Pace) -> str:
+    """Projected as monitoring_cost_usd is: the present rate, kept up for a month of the log's time."""
+    sent = total(f"rate({names.ALERTMANAGER_NOTIFICATIONS_TOTAL}[{pace.range(DAY)}])", "integration")
+    return f"{sent} * {number(MONTH / pace.speed)} * {number(config.costs.notification_usd)}"

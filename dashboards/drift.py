@@ -1,0 +1,182 @@
+"""Row 2, drift detection: inputs, output and outcomes in the window against the baseline's reference."""
+
+from dashboards.colors import BAD, CALM, GOOD, NOTE, WARN
+from dashboards.limits import Limit, limit, steps
+from dashboards.looks import Column, Query, describe
+from dashboards.panels import Panel, table, timeline, trend
+from dashboards.queries import BY_VERSION, FEATURE_LEGEND, VERSION_LEGEND, by, leading, method, select
+from exporter import names
+from exporter.config import Config
+from exporter.names import Family
+
+SHOWN = 12  # lines that a legend still holds without scrolling
+LISTED = 50  # rows of the table; with ten columns 500 series
+NO_DRIFT = "No window with enough rows in this time range"
+PSI = select(names.FEATURE_DRIFT_SCORE, method("psi"))
+METHOD_NAMES = {"psi": "PSI", "js": "JS", "ks": "KS", "chi2": "Chi²/df"}
+
+
+def drift(config: Config) -> list[Panel]:
+    """The row's panels."""
+    return [
+        _by_feature(config),
+        _count(config),
+        _history(),
+        _methods(config),
+        _features(config),
+        _prediction(config),
+        _outcome(config),
+    ]
+
+
+def feature_limit(config: Config) -> Limit:
+    """The three levels of feature drift."""
+    return limit(
+        config.models,
+        ("minor", NOTE, lambda of: of.feature_drift.minor),
+        ("moderate", WARN, lambda of: of.feature_drift.moderate),
+        ("severe", BAD, lambda of: of.feature_drift.severe),
+    )
+
+
+def _by_feature(config: Config) -> Panel:
+    text = describe(
+        f"Population stability index of the {SHOWN} features that drifted most in this time range. "
+        "Dashed: minor, moderate and severe.",
+        good="Below the first line.",
+        bad="Above the second: investigate. Above the third: the reference no longer describes the input.",
+        do="Several features at once: look upstream or at the season. One alone: look at its source. Then retrain.",
+    )
+    queries = [Query(leading(PSI, PSI, SHOWN), FEATURE_LEGEND)]
+    return trend(
+        "Drift by feature (PSI)",
+        text,
+        queries,
+        size=(16, 10),
+        decimals=3,
+        floor=0,
+        limit=feature_limit(config),
+        legend="right",
+        calcs=("lastNotNull", "max"),
+        empty=NO_DRIFT,
+    )
+
+
+def _count(config: Config) -> Panel:
+    text = describe(
+        "How many features have drifted: PSI at the minor level or above, significant after correction for the "
+        "number of features, and enough rows.",
+        good="0, or what the season brings.",
+        bad="At the dashed line or above.",
+        do="Read the table of features for which, and the bands for since when.",
+    )
+    line = limit(config.models, ("drifted features limit", BAD, lambda of: float(of.drifted_features)))
+    queries = [Query(by("max", select(names.DRIFTED_FEATURES), BY_VERSION), VERSION_LEGEND)]
+    return trend("Drifted features", text, queries, size=(8, 10), decimals=0, floor=0, limit=line, empty=NO_DRIFT)
+
+
+def _history() -> Panel:
+    text = describe(
+        f"When each of the {SHOWN} features that drifted most was drifted.",
+        good="No band of colour.",
+        bad="A long band; bands that begin at the same moment share a cause.",
+        do="Hold the beginning against releases and alerts (vertical marks).",
+    )
+    query = Query(leading(select(names.FEATURE_DRIFTED), PSI, SHOWN), FEATURE_LEGEND)
+    words = {"0": ("stable", GOOD), "1": ("drifted", BAD)}
+    return timeline("Drifted, feature by feature", text, query, words=words, size=(16, 9), empty=NO_DRIFT)
+
+
+def _methods(config: Config) -> Panel:
+    text = describe(
+        "Drift of what the model says (prediction) and of what then happened (outcome), by every method.",
+        good="All small, whatever the method.",
+        bad="Outcome drifts without inputs: the relation itself has changed (concept drift).",
+        do="PSI is what alerts judge; the others say whether it is the shape or a shift.",
+    )
+    kinds = (("prediction", names.PREDICTION_DRIFT_SCORE), ("outcome", names.OUTCOME_DRIFT_SCORE))
+    columns = [
+        Column("Of", label="of"),
+        Column("Version", label=names.MODEL_VERSION),
+        *(
+            Column(METHOD_NAMES[name], " or ".join(_marked(family, name, kind) for kind, family in kinds), decimals=3)
+            for name in _methods_of(config)
+        ),
+    ]
+    return table("Prediction and outcome by method", text, columns, size=(8, 9), empty=NO_DRIFT, sort="Of")
+
+
+def _marked(family: Family, name: str, kind: str) -> str:
+    expr = by("max", select(family, method(name)), BY_VERSION)
+    return f'label_replace({expr}, "of", "{kind}", "", "")'
+
+
+def _methods_of(config: Config) -> list[str]:
+    used = {name for model in config.models for name in model.drift.methods}
+    return [name for name in METHOD_NAMES if name in used]
+
+
+def _features(config: Config) -> Panel:
+    text = describe(
+        f"The {LISTED} features that drifted most, with each method's score, PSI's p value and quality of the input. "
+        "The scores' scales differ: PSI in nats, JS and KS from 0 to 1, chi-square over its degrees of freedom.",
+        good="Stable, complete, in range.",
+        bad="Drifted together with incomplete or out-of-range values: broken input rather than a changed world.",
+        do="Mend broken input first; it drifts for that reason alone. What is left is real drift.",
+    )
+    drifted = {"0": ("stable", GOOD), "1": ("drifted", BAD)}
+    line = feature_limit(config)
+    psi = steps(line, ok="transparent") if line.common else ((CALM, None),)
+    quality = limit(config.models, ("completeness", BAD, lambda of: of.completeness), below=True)
+    complete = steps(quality, ok="transparent") if quality.common else ((CALM, None),)
+    scores = [
+        Column(METHOD_NAMES[name], _ranked(names.FEATURE_DRIFT_SCORE, method(name)), decimals=3)
+        for name in _methods_of(config)
+        if name != "psi"
+    ]
+    columns = [
+        Column("Feature", label=names.FEATURE),
+        Column("Version", label=names.MODEL_VERSION),
+        Column("Verdict", _ranked(names.FEATURE_DRIFTED), words=drifted),
+        Column("PSI", leading(PSI, PSI, LISTED), decimals=3, colors=psi),
+        *scores,
+        Column("p value", _ranked(names.FEATURE_DRIFT_PVALUE, method("psi")), decimals=4, tiny=0.0001),
+        Column("Complete", _ranked(names.FEATURE_COMPLETENESS), unit="percentunit", decimals=2, colors=complete),
+        Column("Out of range", _ranked(names.FEATURE_OUT_OF_RANGE_RATIO), unit="percentunit", decimals=2),
+        Column("Unseen", _ranked(names.FEATURE_UNSEEN_CATEGORY_RATIO), unit="percentunit", decimals=2),
+    ]
+    return table("Features", text, columns, size=(24, 10), empty=NO_DRIFT, sort="PSI", descending=True)
+
+
+def _ranked(family: Family, *more: str) -> str:
+    return leading(select(family, *more), PSI, LISTED)
+
+
+def _prediction(config: Config) -> Panel:
+    text = describe(
+        "Population stability index of the model's output against the reference. Needs no outcomes.",
+        good="Below the first line.",
+        bad="Above: the model answers differently than it did when it was approved.",
+        do="Find the feature that moved with it; if none did, look for a changed model or pipeline.",
+    )
+    line = limit(
+        config.models,
+        ("prediction drift", WARN, lambda of: of.prediction_drift),
+        ("severe prediction drift", BAD, lambda of: of.prediction_drift_severe),
+    )
+    return _psi("Prediction drift (PSI)", text, names.PREDICTION_DRIFT_SCORE, line)
+
+
+def _outcome(config: Config) -> Panel:
+    text = describe(
+        "Population stability index of the outcomes against the reference: has the world changed?",
+        good="Near 0. Dashed: the levels of feature drift, for scale; no alert looks at them here.",
+        bad="Rising while the prediction does not: the model has not noticed.",
+        do="Compare the share of positives with the reference; recalibrate or retrain.",
+    )
+    return _psi("Outcome drift (PSI)", text, names.OUTCOME_DRIFT_SCORE, feature_limit(config))
+
+
+def _psi(title: str, text: str, family: Family, line: Limit) -> Panel:
+    queries = [Query(by("max", select(family, method("psi")), BY_VERSION), VERSION_LEGEND)]
+    return trend(title, text, queries, size=(12, 8), decimals=3, floor=0, limit=line, empty=NO_DRIFT)

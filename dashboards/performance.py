@@ -1,0 +1,216 @@
+"""Row 1, model performance: on predictions whose outcome has arrived, against the limits and the baseline."""
+
+from dashboards.colors import BAD, MUTED, NOTE, OTHER, WARN
+from dashboards.limits import Limit, classifiers, limit, steps
+from dashboards.looks import Column, Look, Query, bound, describe, hue
+from dashboards.panels import Panel, heatmap, table, trend
+from dashboards.queries import BY_VERSION, VERSION_LEGEND, any_of, by, per_second, select
+from exporter import names
+from exporter.config import Config
+from exporter.names import Family
+
+NO_OUTCOMES = "Too few outcomes in this time range"
+NO_SCORES = "Too few outcomes in this time range, or a regression"
+NO_ERRORS = "Too few outcomes in this time range, or a classifier"
+SCORES = (names.MODEL_ACCURACY, names.MODEL_AUC, names.MODEL_PRECISION, names.MODEL_RECALL, names.MODEL_F1)
+LOSSES = (names.MODEL_LOG_LOSS, names.MODEL_BRIER_SCORE, names.MODEL_CALIBRATION_ERROR)
+OF_REGRESSION = (names.MODEL_MAE, names.MODEL_RMSE, names.MODEL_R2)
+METRIC = "metric"
+
+
+def performance(config: Config) -> list[Panel]:
+    """The row's panels; those of a task stand only where the configuration has a model of it."""
+    return [*_by_task(config), _every_metric(config), _labelled(), _delay()]
+
+
+def _by_task(config: Config) -> list[Panel]:
+    classifies = bool(classifiers(config))
+    regresses = len(classifiers(config)) < len(config.models)
+    if not classifies:
+        return [*_regression((6, 8)), _baseline(config, (6, 8)), _outcomes((6, 8))]
+    panels = [_accuracy(config), _auc(config), _baseline(config, (8, 8)), _precision_and_recall(), _losses()]
+    return [*panels, _outcomes((8, 8)), *(_regression((12, 8)) if regresses else [])]
+
+
+def _regression(size: tuple[int, int]) -> list[Panel]:
+    return [_r2(size), _regression_errors(size)]
+
+
+def _bounded(value: Family, lower: Family, upper: Family) -> list[Query]:
+    return [
+        Query(by("max", select(value), BY_VERSION), VERSION_LEGEND),
+        Query(by("max", select(lower), BY_VERSION), f"{VERSION_LEGEND} from", bound()),
+        Query(by("max", select(upper), BY_VERSION), f"{VERSION_LEGEND} to", bound()),
+    ]
+
+
+def _accuracy(config: Config) -> Panel:
+    text = describe(
+        "Share of labelled predictions in the window that were right, by version. Dotted: its 95 % interval.",
+        good="Above the dashed line, with the whole interval.",
+        bad="Below it. A wide interval means few outcomes: wait before acting.",
+        do="Compare with AUC. If only accuracy fell, the share of positives or the decision threshold moved.",
+    )
+    queries = _bounded(names.MODEL_ACCURACY, names.MODEL_ACCURACY_LOWER, names.MODEL_ACCURACY_UPPER)
+    line = limit(classifiers(config), ("accuracy limit", BAD, lambda of: of.accuracy), below=True)
+    return trend("Accuracy", text, queries, unit="percentunit", limit=line, empty=NO_SCORES)
+
+
+def _auc(config: Config) -> Panel:
+    text = describe(
+        "Area under the ROC curve in the window, by version: 1 ranks perfectly, 0.5 is chance. Dotted: 95 % interval.",
+        good="Above the dashed line.",
+        bad="Below it: the model ranks worse, whatever the decision threshold.",
+        do="Look for drift in the features it relies on; retrain when their distributions have moved.",
+    )
+    queries = _bounded(names.MODEL_AUC, names.MODEL_AUC_LOWER, names.MODEL_AUC_UPPER)
+    line = limit(classifiers(config), ("AUC limit", BAD, lambda of: of.auc), below=True)
+    return trend("AUC", text, queries, decimals=3, limit=line, empty=NO_SCORES)
+
+
+def _baseline(config: Config, size: tuple[int, int]) -> Panel:
+    text = describe(
+        "Each metric in the window over its value on the reference data; inverted for errors: lower is always worse. "
+        "The worst of the chosen versions.",
+        good="Near 100 %.",
+        bad="Below the dashed line: decay since training.",
+        do="One metric alone points at its cause (calibration, threshold); all of them together ask for retraining.",
+    )
+    expr = by("min", select(names.MODEL_PERFORMANCE_BASELINE_RATIO), (METRIC,))
+    look: Look = {
+        "size": size,
+        "unit": "percentunit",
+        "limit": _baseline_limit(config),
+        "calcs": (),
+        "empty": NO_OUTCOMES,
+    }
+    return trend("Performance against the baseline", text, [Query(expr, f"{{{{{METRIC}}}}}")], **look)
+
+
+def _baseline_limit(config: Config) -> Limit:
+    return limit(config.models, ("baseline limit", BAD, lambda of: of.baseline_ratio), below=True)
+
+
+def _precision_and_recall() -> Panel:
+    text = describe(
+        "Precision: share of positive predictions that were right. Recall: share of positives that were found. "
+        "F1: their harmonic mean.",
+        good="Steady, in the balance that was chosen with the decision threshold.",
+        bad="Precision falls: false alarms. Recall falls: missed cases. Both fall: the model itself.",
+        do="When they part while AUC holds, move the decision threshold; else look at drift.",
+    )
+    of = (
+        (names.MODEL_PRECISION, "precision", NOTE),
+        (names.MODEL_RECALL, "recall", WARN),
+        (names.MODEL_F1, "F1", OTHER),
+    )
+    return trend("Precision, recall, F1", text, _named(of), unit="percentunit", calcs=(), empty=NO_SCORES)
+
+
+def _losses() -> Panel:
+    text = describe(
+        "How honest the probabilities are. Log loss: surprise, in nats. Brier: mean squared error. "
+        "Calibration error: mean gap between promised and observed rates.",
+        good="Low and steady.",
+        bad="Rising while AUC holds: the ranking is fine, the probabilities are not.",
+        do="Recalibrate on recent outcomes; retrain when AUC falls as well.",
+    )
+    of = (
+        (names.MODEL_LOG_LOSS, "log loss", NOTE),
+        (names.MODEL_BRIER_SCORE, "Brier", WARN),
+        (names.MODEL_CALIBRATION_ERROR, "calibration error", OTHER),
+    )
+    return trend("Log loss, Brier score, calibration", text, _named(of), decimals=3, floor=0, calcs=(), empty=NO_SCORES)
+
+
+def _r2(size: tuple[int, int]) -> Panel:
+    text = describe(
+        "Coefficient of determination of a regression in the window: share of the label's variance that is explained.",
+        good="Near its value on the reference data.",
+        bad="Falling; below 0 the mean would predict better.",
+        do="Look for drift in the inputs and in the outcome.",
+    )
+    queries = _named(((names.MODEL_R2, "R²", NOTE),))
+    return trend("R² (regression)", text, queries, size=size, decimals=3, empty=NO_ERRORS)
+
+
+def _regression_errors(size: tuple[int, int]) -> Panel:
+    text = describe(
+        "Mean absolute error and root mean squared error of a regression in the window, in the label's unit.",
+        good="Low and steady, RMSE not far above MAE.",
+        bad="RMSE rises away from MAE: a few predictions are far off.",
+        do="Look at out-of-range inputs; retrain when both rise.",
+    )
+    of = ((names.MODEL_MAE, "MAE", NOTE), (names.MODEL_RMSE, "RMSE", WARN))
+    return trend("MAE, RMSE (regression)", text, _named(of), size=size, floor=0, empty=NO_ERRORS)
+
+
+def _named(families: tuple[tuple[Family, str, str], ...]) -> list[Query]:
+    return [
+        Query(by("max", select(family), BY_VERSION), f"{name} ({VERSION_LEGEND})", hue(color))
+        for family, name, color in families
+    ]
+
+
+def _outcomes(size: tuple[int, int]) -> Panel:
+    text = describe(
+        "Share of the window's predictions whose outcome has arrived. Every number in this row rests on these alone.",
+        good="At its usual level; short windows lag behind when outcomes take long.",
+        bad="Falling: outcomes are late or lost, and the sample may be skewed to those that come early.",
+        do="Check the pipeline that reports outcomes before believing a change in accuracy.",
+    )
+    queries = [Query(by("max", select(names.MODEL_OUTCOME_COVERAGE_RATIO), BY_VERSION), VERSION_LEGEND)]
+    return trend("Outcome coverage", text, queries, size=size, unit="percentunit", floor=0, top=1)
+
+
+def _every_metric(config: Config) -> Panel:
+    text = describe(
+        "All metrics of the chosen versions side by side, with the 95 % interval where one exists.",
+        good="New version at least as good as the old one, intervals apart.",
+        bad="Below the baseline in many rows. An empty cell: not defined for this task, or too few outcomes.",
+        do="Choose two versions above to compare champion and challenger.",
+    )
+    bounds = {
+        end: any_of((accuracy, auc), strip=f"model_(.*)_{end}", label=METRIC)
+        for end, accuracy, auc in (
+            ("lower", names.MODEL_ACCURACY_LOWER, names.MODEL_AUC_LOWER),
+            ("upper", names.MODEL_ACCURACY_UPPER, names.MODEL_AUC_UPPER),
+        )
+    }
+    ratio = by("min", select(names.MODEL_PERFORMANCE_BASELINE_RATIO), (METRIC, *BY_VERSION))
+    line = _baseline_limit(config)
+    colors = steps(line, ok="transparent") if line.common else ()
+    columns = [
+        Column("Metric", label=METRIC, width=150),
+        Column("Version", label=names.MODEL_VERSION),
+        Column("Value", any_of((*SCORES, *LOSSES, *OF_REGRESSION), strip="model_(.*)", label=METRIC), decimals=3),
+        Column("95 % from", bounds["lower"], decimals=3),
+        Column("to", bounds["upper"], decimals=3),
+        Column("Of baseline", ratio, unit="percentunit", decimals=1, colors=colors),
+    ]
+    return table("All metrics", text, columns, size=(12, 9), empty=NO_OUTCOMES, sort="Metric")
+
+
+def _labelled() -> Panel:
+    text = describe(
+        "Outcomes arriving a second, and those among them that proved the prediction right (classification).",
+        good="Steady, the two lines close together.",
+        bad="Nothing arrives: the windows above grow old. The lines part: accuracy is falling now.",
+        do="No outcomes: check the pipeline that reports them.",
+    )
+    queries = [
+        Query(per_second(names.LABELLED_PREDICTIONS_TOTAL), "labelled", hue(MUTED)),
+        Query(per_second(names.CORRECT_PREDICTIONS_TOTAL), "correct", hue(NOTE)),
+    ]
+    return trend("Outcomes arriving", text, queries, size=(6, 9), unit="suffix: /s", floor=0)
+
+
+def _delay() -> Panel:
+    text = describe(
+        "How long after the prediction its outcome arrived.",
+        good="The same band every day.",
+        bad="The band climbs: performance is known later and later.",
+        do="Ask the owner of the outcomes; drift and estimated performance are what you have until then.",
+    )
+    buckets = per_second(names.MODEL_OUTCOME_DELAY_SECONDS, ("le",), suffix="_bucket")
+    return heatmap("Outcome delay", text, buckets, size=(6, 9), unit="s", cells="suffix: /s")

@@ -1,0 +1,65 @@
+"""PromQL from the vocabulary: selectors carry the dashboard's variables, so no panel spells a label or a name.
+
+`select` is the only place where a family becomes text; the rest combine what it returns.
+"""
+
+from exporter import names
+from exporter.names import Family
+
+VARIABLES = {
+    names.MODEL_NAME: f'{names.MODEL_NAME}="$model"',
+    names.MODEL_VERSION: f'{names.MODEL_VERSION}=~"$version"',
+    names.WINDOW: f'{names.WINDOW}="$window"',
+}
+BY_VERSION = (names.MODEL_VERSION,)
+BY_FEATURE = (names.FEATURE, names.MODEL_VERSION)
+VERSION_LEGEND = f"{{{{{names.MODEL_VERSION}}}}}"
+FEATURE_LEGEND = f"{{{{{names.FEATURE}}}}} ({{{{{names.MODEL_VERSION}}}}})"
+
+
+def select(family: Family, *more: str, suffix: str = "") -> str:
+    """The family's series for the chosen model, versions and window; `more` are further matchers."""
+    matchers = [matcher for label, matcher in VARIABLES.items() if label in family.labels]
+    return f"{family.name}{suffix}{{{','.join([*matchers, *more])}}}"
+
+
+def method(name: str) -> str:
+    """The matcher of one drift method."""
+    return f'{names.METHOD}="{name}"'
+
+
+def by(how: str, expr: str, labels: tuple[str, ...] = ()) -> str:
+    """`how` (max, min, sum, ...) over all but `labels`; also folds the replicas of an exporter into one series."""
+    return f"{how} by ({', '.join(labels)}) ({expr})" if labels else f"{how}({expr})"
+
+
+def per_second(family: Family, labels: tuple[str, ...] = (), *, suffix: str = "") -> str:
+    """A counter's growth a second, summed."""
+    return by("sum", f"rate({select(family, suffix=suffix)}[$__rate_interval])", labels)
+
+
+def select_recorded(name: str) -> str:
+    """A recorded series of the chosen model and versions; the alerts compare the very same one."""
+    return f"{name}{{{VARIABLES[names.MODEL_NAME]},{VARIABLES[names.MODEL_VERSION]}}}"
+
+
+def zero_where(expr: str, counted: Family, labels: tuple[str, ...] = ()) -> str:
+    """`expr`, and 0 where `counted` grows and `expr` has nothing: what was never counted has no series yet."""
+    return f"{expr} or 0 * ({per_second(counted, labels)} > 0)"
+
+
+def any_of(families: tuple[Family, ...], *, strip: str, label: str) -> str:
+    """Several windowed families as one, told apart by `label`: what the pattern `strip` captures of the name."""
+    matchers = ",".join([f'__name__=~"{"|".join(family.name for family in families)}"', *VARIABLES.values()])
+    named = f'label_replace({{{matchers}}}, "{label}", "$1", "__name__", "{strip}")'
+    return by("max", named, (label, *BY_VERSION))
+
+
+def leading(series: str, ranking: str, count: int, *, lowest: bool = False) -> str:
+    """The features of `series` that rank first by their extreme over the whole time range.
+
+    Ranked at every step, features would come and go, and each would leave a broken line.
+    """
+    choose, extreme = ("bottomk", "min") if lowest else ("topk", "max")
+    ranked = by(extreme, f"{extreme}_over_time({ranking}[$__range] @ end())", BY_FEATURE)
+    return f"{by(extreme, series, BY_FEATURE)} and on ({', '.join(BY_FEATURE)}) {choose}({count}, {ranked})"

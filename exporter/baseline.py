@@ -1,0 +1,160 @@
+"""The baseline: what one model's data looked like when it was known to be good, as a versioned file.
+
+It fixes the cells that every profile counts in, and holds the reference's own counts in them. Cells never change at
+run time: a new reference makes a new baseline with another fingerprint.
+"""
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from exporter.config import Model, Task
+from exporter.errors import ConfigError
+
+FORMAT = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NumericFeature(_Part):
+    """Bins of a number: half-open [edge, next edge), plus the open ends below the first and from the last on.
+
+    `groups` holds the first cell of each of the about ten merged bins that PSI, JS and chi-square are computed on.
+    """
+
+    kind: Literal["numeric"] = "numeric"
+    name: str
+    edges: tuple[float, ...] = Field(min_length=2)
+    groups: tuple[int, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _usable(self) -> "NumericFeature":
+        if not all(low < high for low, high in zip(self.edges, self.edges[1:], strict=False)):
+            raise ValueError("edges must increase")
+        if self.groups[0] != 0 or list(self.groups) != sorted(set(self.groups)):
+            raise ValueError("groups must start at 0 and increase")
+        if self.groups[-1] >= self.placed:
+            raise ValueError("groups must name cells that the edges make")
+        return self
+
+    @property
+    def placed(self) -> int:
+        """Cells that hold a finite number."""
+        return len(self.edges) + 1
+
+    @property
+    def cells(self) -> int:
+        """Cells in all: placed ones, then missing, non-finite, wrong type."""
+        return self.placed + 3
+
+
+class CategoryFeature(_Part):
+    """The reference's values; `rare` ones are known but share the cell `other`."""
+
+    kind: Literal["category"] = "category"
+    name: str
+    values: tuple[str, ...]
+    rare: tuple[str, ...] = ()
+    complete: bool = Field(True, description="False when the reference held more values than are listed.")
+
+    @property
+    def placed(self) -> int:
+        """Cells that hold a category: the listed values, other, unseen."""
+        return len(self.values) + 2
+
+    @property
+    def cells(self) -> int:
+        """Cells in all: placed ones, then missing, wrong type."""
+        return self.placed + 2
+
+
+Feature = Annotated[NumericFeature | CategoryFeature, Field(discriminator="kind")]
+
+
+class Provenance(_Part):
+    """Where a baseline comes from."""
+
+    source: str
+    digest: str
+    rows: int
+    first: float
+    last: float
+    created: float
+
+
+class Baseline(_Part):
+    """A model's reference: its features' cells, its output's groups and classes, and the counts in them."""
+
+    format: Literal[1] = 1
+    model: str
+    task: Task
+    features: tuple[Feature, ...] = Field(min_length=1)
+    classes: tuple[str, ...] = Field((), description="Labels of a multiclass model.")
+    output: NumericFeature | None = Field(None, description="Bins of a regression's prediction and label.")
+    label_offset: float = Field(0.0, description="Regression: sums of labels are kept around this value.")
+    settings: str = Field(description="Digest of the configuration that shapes the counts.")
+    counts: dict[str, tuple[float, ...]] = Field(description="The reference's profile, part by part.")
+    performance: dict[str, float] = Field(description="The reference's own performance, by metric.")
+    provenance: Provenance
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that name this baseline; equal cells and counts give equal ones."""
+        content = self.model_dump(mode="json", exclude={"provenance"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+    def to_json(self) -> str:
+        """The file's text; `from_json` is the inverse."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, source: str) -> "Baseline":
+        """The baseline in `text`; ConfigError names what is wrong in `source` and what to do."""
+        remedy = "build it again with `prediction-exporter baseline build`"
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            places = [".".join(map(str, item["loc"])) or "file" for item in error.errors(include_url=False)]
+            raise ConfigError(source, [f"not a usable baseline ({', '.join(places[:5])}); {remedy}"]) from error
+
+
+def load_baseline(path: Path, model: Model) -> Baseline:
+    """The baseline of `model` at `path`, held against the model's configuration; ConfigError names every problem."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+        remedy = f"build it with `prediction-exporter baseline build --model {model.name} --out {path}`"
+        raise ConfigError(str(path), [f"{reason}; {remedy}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), ["not UTF-8 text; build it again with `baseline build`"]) from error
+    baseline = Baseline.from_json(text, str(path))
+    if problems := _mismatches(baseline, model):
+        raise ConfigError(str(path), problems)
+    return baseline
+
+
+def settings_digest(model: Model) -> str:
+    """Digest of the settings that shape a profile's counts: other settings, other counts."""
+    shaping = (model.task, model.positive_label, model.decision_threshold, model.low_confidence)
+    return hashlib.sha256(repr(shaping).encode()).hexdigest()[:12]
+
+
+def _mismatches(baseline: Baseline, model: Model) -> list[str]:
+    problems = []
+    if baseline.model != model.name:
+        problems.append(f"built for model {baseline.model!r}, not {model.name!r}; name its own file under baseline")
+    if baseline.task != model.task:
+        problems.append(f"built for task {baseline.task}, the configuration says {model.task}; build it again")
+    elif baseline.settings != settings_digest(model):
+        problems.append(
+            "built with another positive_label, decision_threshold or low_confidence than the configuration has; "
+            "build it again or restore them"
+        )
+    return problems

@@ -1,0 +1,185 @@
+"""The command line. Exit status 0 done, 1 failed, 2 wrong usage or configuration; messages on standard error."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from exporter.config import Config, load_config
+from exporter.errors import ConfigError, PredictionExporterError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+baseline_app = typer.Typer(no_args_is_help=True, help="Reference data and the baselines made from it.")
+app.add_typer(baseline_app, name="baseline")
+
+ConfigPath = Annotated[Path, typer.Option("--config", help="The configuration file.")]
+
+
+class Format(StrEnum):
+    """What `evaluate` prints."""
+
+    openmetrics = "openmetrics"
+    json = "json"
+
+
+@app.command("check-config")
+def check_config(path: Annotated[Path | None, typer.Argument(metavar="FILE", show_default=False)] = None, *,
+                 schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema instead.")] = False) -> None:  # fmt: skip
+    """Name every problem of a configuration with its path, or forecast its series."""
+    from exporter.forecast import forecast_series
+    from exporter.monitor import Monitor
+
+    if schema:
+        typer.echo(schema_text(), nl=False)
+        return
+    if path is None:
+        raise typer.BadParameter("give the configuration file", param_hint="FILE")
+    config = load_config(path)
+    monitor = Monitor.load(config, str(path))
+    series = forecast_series(monitor)
+    if series > config.limits.series:
+        problem = f"limits.series: about {series} series are to be expected, {config.limits.series} are allowed"
+        raise ConfigError(str(path), [f"{problem}; raise the limit, or have fewer windows, methods or features"])
+    typer.echo(f"{path}: fine; about {series} series for one version of each model")
+
+
+@app.command()
+def serve(
+    config: ConfigPath,
+    listen: Annotated[list[str], typer.Option("--web.listen-address", help="[HOST]:PORT; may be repeated.")] = [":9750"],  # noqa: B006 - typer reads it only
+    web_config: Annotated[Path | None, typer.Option("--web.config.file", help="TLS and users, as in the exporter toolkit.")] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:  # fmt: skip
+    """Follow the log, compute, and serve /metrics."""
+    from exporter.server import create_app, serve_app
+    from exporter.service import Exporter
+    from exporter.web import LiveWebConfig, parse_listen
+
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    addresses = parse_listen(listen)
+    live = LiveWebConfig(web_config) if web_config else None
+    exporter = Exporter(config)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=exporter.reload).start())
+    sys.setswitchinterval(0.0005)  # the default of 5 ms is what a scrape would wait for the reading thread
+    exporter.start()
+    server = serve_app(create_app(exporter, runbook=_runbook()), addresses, live)
+    stop.wait()
+    server.stop()
+    exporter.stop()
+
+
+@app.command()
+def evaluate(
+    config: ConfigPath,
+    log: Annotated[list[str], typer.Option("--log", help="Files, globs, directories or URLs; may be repeated.")],
+    at: Annotated[str | None, typer.Option("--at", help="Unix seconds or RFC 3339; the newest record's time without it.")] = None,
+    form: Annotated[Format, typer.Option("--format")] = Format.openmetrics,
+) -> None:  # fmt: skip
+    """Print the metrics at an instant, computed from the log alone."""
+    from exporter.evaluate import evaluate as compute
+    from exporter.monitor import Monitor
+
+    monitor = Monitor.load(load_config(config), str(config))
+    snapshot = compute(monitor, log, _instant(at), time.time() + 300).snapshot()
+    for failure in snapshot.failures:
+        typer.echo(f"{failure.model}: {failure.statistic} failed: {failure.error!r}", err=True)
+    sys.stdout.write(_printed(snapshot, form))
+    if snapshot.failures:
+        raise typer.Exit(1)
+
+
+@baseline_app.command("build")
+def baseline_build(
+    config: ConfigPath,
+    model: Annotated[str, typer.Option(help="The model's name in the configuration.")],
+    data: Annotated[Path, typer.Option(help="Reference data: Parquet or CSV in the record format's columns.")],
+    out: Annotated[Path, typer.Option(help="The baseline file to write.")],
+    categorical: Annotated[list[str], typer.Option(help="A feature to take as categories whatever its type.")] = [],  # noqa: B006 - typer reads it only
+) -> None:
+    """Make a versioned baseline file from reference data."""
+    from exporter.reference import build_baseline, read_reference
+
+    chosen = _model(load_config(config), model, str(config))
+    baseline = build_baseline(chosen, read_reference(data), time.time(), categorical)
+    write_whole(out, baseline.to_json())
+    rows, features = baseline.provenance.rows, len(baseline.features)
+    typer.echo(f"{out}: baseline {baseline.fingerprint} of {model}, {rows} rows, {features} features", err=True)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps its files.")] = Path(".demo"),
+    traffic: Annotated[Path | None, typer.Option(help="Only replay traffic into this folder.")] = None,
+) -> None:
+    """The NYC flights story, end to end: drift, decay and alerts on a real year."""
+    from exporter.demo.story import run_demo
+
+    seconds = os.environ.get("DEMO_SECONDS")
+    raise typer.Exit(run_demo(folder, seconds=float(seconds) if seconds else None, traffic=traffic))
+
+
+def main() -> None:
+    """Run the command line; errors that a person can act on end without a traceback."""
+    try:
+        app(standalone_mode=True)
+    except PredictionExporterError as error:
+        typer.echo(f"{error}", err=True)
+        sys.exit(error.exit_status)
+
+
+def schema_text() -> str:
+    """The configuration's JSON Schema as committed beside the code."""
+    from exporter.config import config_schema
+
+    return json.dumps(config_schema(), indent=2, sort_keys=True) + "\n"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the new one, never half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _model(config: Config, name: str, source: str) -> Any:
+    try:
+        return config.model(name)
+    except KeyError:
+        known = ", ".join(model.name for model in config.models)
+        raise ConfigError(source, [f"no model called {name!r}; it has {known}"]) from None
+
+
+def _instant(text: str | None) -> float | None:
+    from exporter.ingest.ndjson import timestamp
+
+    if text is None:
+        return None
+    if (instant := timestamp(text)) != instant:
+        raise typer.BadParameter(f"{text!r} is no time; give Unix seconds or RFC 3339", param_hint="--at")
+    return instant
+
+
+def _printed(snapshot: Any, form: Format) -> str:
+    from exporter.collector import render, to_json
+
+    return to_json(snapshot.samples) if form is Format.json else render(snapshot.samples)[1].decode()
+
+
+def _runbook() -> bytes | None:
+    from importlib.resources import files
+
+    page = files("alerting").joinpath("generated/runbook.html")
+    return page.read_bytes() if page.is_file() else None

@@ -1,0 +1,185 @@
+"""From sorted records to profiles: admit each prediction once, count it, settle outcomes, count those.
+
+One engine serves the exporter (periods are buckets) and one-shot evaluation (periods are stretches of windows).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from exporter.ingest.ledger import Ledger, Settled
+from exporter.ingest.records import Sorted
+from exporter.profile.batch import Predictions, Report
+from exporter.profile.columns import Codes, Floats, TextColumn
+from exporter.profile.kernel import Kernel
+from exporter.profile.packed import Packed
+from exporter.windows import Starts
+
+Key = tuple[str, str, int]  # model, version, start of the period
+Period = Callable[[Floats], Starts]
+_NUMBERS_AT_ONCE = 8_000_000  # 64 MB of float64: bounds a batch that is spread over many periods
+
+
+@dataclass
+class Delta:
+    """What a piece of the log adds: packed profile vectors by key, and what the counters count."""
+
+    profiles: dict[Key, list[Packed]] = field(default_factory=dict)
+    accepted: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    errors: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    """By model, version, error and source: `records` or `reports`."""
+    newest: dict[str, float] = field(default_factory=dict)
+
+    def add(self, key: Key, vector: Floats) -> None:
+        """Add a vector to the profile of `key`."""
+        self.profiles.setdefault(key, []).append(Packed.of(vector))
+
+    def absorb(self, other: "Delta") -> None:
+        """Take in what `other` holds."""
+        for key, packed in other.profiles.items():
+            self.profiles.setdefault(key, []).extend(packed)
+        self.accepted.update(other.accepted)
+        self.rejected.update(other.rejected)
+        self.errors.update(other.errors)
+        for model, ts in other.newest.items():
+            self.saw(model, ts)
+
+    def saw(self, model: str, ts: float) -> None:
+        """Note a record's time."""
+        self.newest[model] = max(ts, self.newest.get(model, ts))
+
+
+class Engine:
+    """Turns sorted records into deltas with one kernel for each model and one ledger."""
+
+    def __init__(self, kernels: Mapping[str, Kernel], ledger: Ledger, max_versions: int) -> None:
+        self._kernels = kernels
+        self._ledger = ledger
+        self._max_versions = max_versions
+        self._versions: dict[str, set[str]] = {name: set() for name in kernels}
+
+    def know_versions(self, model: str, versions: set[str]) -> None:
+        """Versions that count as known already, after a restart."""
+        self._versions[model] |= versions
+
+    def take(self, records: Sorted, period: Period) -> Delta:
+        """Count all predictions, then outcomes (so those of the same piece find theirs), then counts records."""
+        delta = Delta(accepted=records.accepted, rejected=records.rejected)
+        for model, batches in records.predictions.items():
+            for batch in batches:
+                self._predictions(model, batch, period, delta)
+        for model, outcomes in records.outcomes.items():
+            for batch_of_outcomes in outcomes:
+                delta.saw(model, float(batch_of_outcomes.ts.max()))
+                settled = self._ledger.settle(model, batch_of_outcomes, delta.rejected)
+                self._settled(model, settled, period, delta)
+        for model, reports in records.reports.items():
+            self._reports(model, reports, period, delta)
+        return delta
+
+    def _predictions(self, model: str, batch: Predictions, period: Period, delta: Delta) -> None:
+        kernel = self._kernels[model]
+        batch = self._of_known_versions(model, batch, delta)
+        delta.saw(model, float(batch.ts.max(initial=-np.inf)))
+        fresh = self._ledger.admit(model, batch)
+        if not fresh.all():
+            delta.rejected["duplicate_id"] += int(np.count_nonzero(~fresh))
+            delta.accepted["prediction"] -= int(np.count_nonzero(~fresh))
+            batch = batch.take(fresh)
+        if batch.rows == 0:
+            return
+        _count_errors(model, batch, delta)
+        for keys, groups, rows in _grouped(model, batch.version, period(batch.ts), kernel.layout.size):
+            part = batch if rows is None else batch.take(rows)
+            scored = kernel.scored(part)
+            matrix = kernel.predictions(part, scored, groups, len(keys))
+            if part.label is not None:
+                matrix += kernel.labelled(part, scored, groups, len(keys))
+            _add_all(delta, keys, matrix)
+        self._expect(model, batch, period, delta)
+
+    def _expect(self, model: str, batch: Predictions, period: Period, delta: Delta) -> None:
+        """Remember predictions that still lack their outcome."""
+        kernel = self._kernels[model]
+        open_rows = batch if batch.label is None else batch.take(kernel.unlabelled(batch))
+        if open_rows.rows:
+            settled = self._ledger.expect(model, open_rows, kernel.scored(open_rows))
+            self._settled(model, settled, period, delta)
+
+    def _settled(self, model: str, settled: Settled | None, period: Period, delta: Delta) -> None:
+        if settled is None:
+            return
+        kernel, scored = self._kernels[model], settled.scored
+        for keys, groups, rows in _grouped(model, settled.version, period(scored.ts), kernel.layout.size):
+            label, delay, part = settled.label, settled.delay, scored
+            if rows is not None:
+                label, delay, part = label.take(rows), delay[rows], scored.take(rows)
+            _add_all(delta, keys, kernel.outcomes(part, label, delay, groups, len(keys)))
+
+    def _reports(self, model: str, reports: list[Report], period: Period, delta: Delta) -> None:
+        kernel = self._kernels[model]
+        for report in reports:
+            delta.saw(model, report.ts)
+            if not self._admit_version(model, report.version):
+                delta.rejected["too_many_versions"] += 1
+                delta.accepted["counts"] -= 1
+                continue
+            start = int(period(np.array([report.ts]))[0])
+            delta.add((model, report.version, start), kernel.reports([report]))
+            for error, count in report.errors.items():
+                delta.errors[model, report.version, error, "reports"] += count  # type: ignore[assignment]  # weighted
+
+    def _of_known_versions(self, model: str, batch: Predictions, delta: Delta) -> Predictions:
+        """The rows of versions that are known or may still become so; a flood of versions is refused."""
+        present = [str(batch.version.texts[code]) for code in np.unique(batch.version.codes)]
+        refused = {version for version in present if not self._admit_version(model, version)}
+        if not refused:
+            return batch
+        table = np.array([text not in refused for text in batch.version.texts])
+        kept = table[batch.version.codes]
+        count = int(np.count_nonzero(~kept))
+        delta.rejected["too_many_versions"] += count
+        delta.accepted["prediction"] -= count
+        return batch.take(kept)
+
+    def _admit_version(self, model: str, version: str) -> bool:
+        known = self._versions[model]
+        if version not in known and len(known) < self._max_versions:
+            known.add(version)
+        return version in known
+
+
+def _grouped(
+    model: str, version: TextColumn, starts: Starts, size: int
+) -> Iterator[tuple[list[Key], Codes | None, Codes | None]]:
+    """Keys of the groups, each row's group (None: one group) and which rows (None: all), a bounded matrix at a time."""
+    pairs = version.codes * np.int64(2**40) + starts  # starts stay below 2**40 seconds for 34,000 years
+    distinct, groups = np.unique(pairs, return_inverse=True)
+    keys = [(model, str(version.texts[pair >> 40]), int(pair & (2**40 - 1))) for pair in distinct.tolist()]
+    at_once = max(_NUMBERS_AT_ONCE // size, 1)
+    if len(keys) <= at_once:
+        yield keys, None if len(keys) == 1 else groups, None
+        return
+    order = np.argsort(groups, kind="stable")
+    ends = np.cumsum(np.bincount(groups))
+    for first in range(0, len(keys), at_once):
+        last = min(first + at_once, len(keys))
+        rows = order[ends[first - 1] if first else 0 : ends[last - 1]]
+        yield keys[first:last], groups[rows] - first, rows
+
+
+def _add_all(delta: Delta, keys: list[Key], matrix: Floats) -> None:
+    for key, vector in zip(keys, matrix, strict=True):
+        delta.add(key, vector)
+
+
+def _count_errors(model: str, batch: Predictions, delta: Delta) -> None:
+    failed = np.flatnonzero(batch.failed)
+    weights = batch.weights
+    for row in failed:
+        version = str(batch.version.texts[batch.version.codes[row]])
+        error = str(batch.error.texts[batch.error.codes[row]] or "unknown")
+        delta.errors[model, version, error, "records"] += weights[row]

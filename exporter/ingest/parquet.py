@@ -1,0 +1,123 @@
+"""Parquet to columns, row group by row group.
+
+Columns are those of the record format; features stand in a struct `features` or in columns named `features.NAME`. A
+missing `kind` means predictions, a missing `model` the only configured one.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from exporter.errors import DataError
+from exporter.ingest.ndjson import timestamp
+from exporter.ingest.records import NUMBERS, OBJECTS, TEXTS, Records
+from exporter.ingest.schema import FeatureSchema
+from exporter.profile.columns import (
+    Column,
+    NumericColumn,
+    TextColumn,
+    any_of,
+    combined,
+    null_mask,
+    numeric_column,
+    text_column,
+)
+
+_PREFIX = "features."
+
+
+class ParquetReader:
+    """Reads files with the columns of the record format; `only_model` names the model of rows that name none."""
+
+    def __init__(self, schema: FeatureSchema, only_model: str | None) -> None:
+        self._schema = schema
+        self._only_model = only_model
+        self._wanted = {"kind", "ts", "model", "version", "id", *NUMBERS, *TEXTS, *OBJECTS}
+
+    def row_groups(self, source: Any, first: int = 0) -> Iterator[tuple[int, Records]]:
+        """Each row group's number and records, from row group `first` on; `source` is a path or a seekable file."""
+        schema = pq.read_schema(source)
+        columns = self._columns_of(schema)
+        texts = [name for name in columns if name != "id" and _is_text(schema, name)]
+        file = pq.ParquetFile(source, memory_map=isinstance(source, str), read_dictionary=texts)
+        for group in range(first, file.num_row_groups):
+            yield group, self.records(file.read_row_group(group, columns=columns))
+
+    def _columns_of(self, schema: pa.Schema) -> list[str]:
+        flat = {f"{_PREFIX}{name}" for name in self._schema.names}
+        chosen = [name for name in schema.names if name in self._wanted or name in flat or name == "features"]
+        if "ts" not in chosen:
+            raise DataError("no column `ts`; a log in Parquet has the record format's columns")
+        return chosen
+
+    def records(self, table: pa.Table) -> Records:
+        """The table's rows as records."""
+        rows = table.num_rows
+        read = {name: combined(table.column(name)) for name in table.column_names}
+        if "features" in read:
+            struct = read.pop("features")
+            names = [field.name for field in struct.type]
+            read |= {f"{_PREFIX}{name}": pc.struct_field(struct, name) for name in names}
+
+        def text(name: str, default: str | None = None) -> TextColumn:
+            if name in read:
+                return text_column(read[name])
+            return TextColumn(np.full(rows, 0 if default else -1, dtype=np.intp), (default,) if default else ())
+
+        def number(name: str) -> NumericColumn:
+            return numeric_column(read[name]) if name in read else _no_numbers(rows)
+
+        return Records(
+            kind=text("kind", "prediction"),
+            model=text("model", self._only_model),
+            version=text("version", "unversioned"),
+            ts=timestamps(read["ts"]),
+            ids=_ids(read.get("id"), rows),
+            numbers={name: number(name) for name in NUMBERS},
+            texts={name: text(name) for name in TEXTS},
+            objects={name: _objects(read[name]) for name in OBJECTS if name in read and read[name].null_count < rows},
+            features={name: self._feature(name, read[_PREFIX + name]) for name in self._schema.names
+                      if _PREFIX + name in read},
+        )  # fmt: skip
+
+    def _feature(self, name: str, array: pa.Array) -> Column:
+        return text_column(array) if name in self._schema.category else numeric_column(array)
+
+
+def _is_text(schema: pa.Schema, name: str) -> bool:
+    return bool(pa.types.is_string(schema.field(name).type))
+
+
+def _no_numbers(rows: int) -> NumericColumn:
+    return NumericColumn(np.zeros(rows), np.ones(rows, dtype=bool))
+
+
+def timestamps(array: pa.Array) -> NumericColumn | Any:
+    if pa.types.is_timestamp(array.type):
+        micros = array.cast(pa.timestamp("us", array.type.tz), safe=False).cast(pa.int64())
+        seconds = numeric_column(micros).or_nan()
+        return seconds / 1e6
+    if pa.types.is_string(array.type) or pa.types.is_dictionary(array.type):
+        return np.array([timestamp(value) for value in array.to_pylist()], dtype=np.float64)
+    return numeric_column(array).or_nan()
+
+
+def _ids(array: pa.Array | None, rows: int) -> pa.Array:
+    if array is None:
+        return pa.nulls(rows, pa.string())
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    return array if pa.types.is_string(array.type) else array.cast(pa.string())
+
+
+def _objects(array: pa.Array) -> Sequence[Any]:
+    missing = any_of(null_mask(array), len(array))
+    return [None if missing[row] else _plain(value) for row, value in enumerate(array.to_pylist())]
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, list) else value  # Arrow hands maps over as lists of pairs

@@ -1,0 +1,149 @@
+"""A profile is one vector of additive counts, and its layout names the vector's parts.
+
+The law: `empty` is the zero, `merge` adds, and **merging equals having seen both inputs**; so any split of the
+records over batches, restarts, files or processes gives the same profile. Profiles made against different
+references refuse to merge.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from exporter.baseline import Baseline, CategoryFeature, NumericFeature
+from exporter.profile.columns import Floats
+from exporter.profile.scorebins import CELLS as SCORE_CELLS
+
+# Prometheus' customary latency bounds, refined below 5 ms, where small models answer.
+LATENCY_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Labels come between seconds and months after their predictions.
+DELAY_BOUNDS = (1.0, 60.0, 600.0, 3_600.0, 6 * 3_600.0, 86_400.0, 3 * 86_400.0, 7 * 86_400.0, 30 * 86_400.0)
+CONFIDENCE_CELLS = 20
+CALIBRATION_CELLS = 10  # equal-width score bins, as in Guo et al. 2017
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each part of a model's profile lies; shaped by its baseline alone."""
+
+    baseline: Baseline
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """Each part's shape, in the vector's order."""
+        features = {feature_part(feature.name): (feature.cells,) for feature in self.baseline.features}
+        return {**_COMMON, **self._output_shapes(), **features}
+
+    def _output_shapes(self) -> dict[str, Shape]:
+        match self.baseline.task:
+            case "binary":
+                return {
+                    "output": (2, SCORE_CELLS + 1),  # predicted class; score cell, the last for no score
+                    "outcome": (2, 2, SCORE_CELLS + 1),  # label first
+                    "calibration": (CALIBRATION_CELLS, 3),  # sums of weight, score, label
+                    "losses": (3,),  # sums of weight, log loss, squared error; scored and labelled rows
+                }
+            case "multiclass":
+                classes = len(self.baseline.classes) + 1  # the last for labels that the reference lacks
+                return {"output": (classes, CONFIDENCE_CELLS + 1), "outcome": (classes, classes)}
+            case "regression":
+                cells = self.output_bins.cells
+                return {"output": (cells,), "outcome": (cells,), "losses": (5,)}
+
+    @property
+    def output_bins(self) -> NumericFeature:
+        """The bins of a regression's predictions and labels."""
+        if self.baseline.output is None:
+            raise ValueError("only the baseline of a regression bins its output")
+        return self.baseline.output
+
+    @cached_property
+    def slices(self) -> dict[str, slice]:
+        """Each part's place in the vector."""
+        places, start = {}, 0
+        for name, shape in self.shapes.items():
+            places[name] = slice(start, start + math.prod(shape))
+            start = places[name].stop
+        return places
+
+    @cached_property
+    def size(self) -> int:
+        """Numbers in a vector."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    @property
+    def features(self) -> tuple[NumericFeature | CategoryFeature, ...]:
+        """The features in the baseline's order."""
+        return self.baseline.features
+
+
+_COMMON: dict[str, Shape] = {
+    "rows": (3,),  # records, sum of weights, sum of squared weights
+    "labelled": (4,),  # the same of labelled ones, and the weight of those that were right
+    "unsure": (2,),  # weight of low-confidence predictions, of those whose confidence is known
+    "served": (2,),  # weight of prediction records, of those with an error
+    "latency": (len(LATENCY_BOUNDS) + 2,),  # not cumulative; the last two: above all bounds, sum in seconds
+    "reported": (5,),  # counts records; their requests, errors, skipped, dropped
+    "reported_latency": (len(LATENCY_BOUNDS) + 2,),
+    "cost": (2,),  # sum in USD, weight of records that carry it
+    "delay": (len(DELAY_BOUNDS) + 2,),
+}
+
+
+def feature_part(name: str) -> str:
+    """The part that counts the feature called `name`."""
+    return f"feature:{name}"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Counts of one model, version and stretch of time: `vector` of shape (layout.size,)."""
+
+    layout: Layout
+    vector: Floats
+
+    @classmethod
+    def empty(cls, layout: Layout) -> "Profile":
+        """The profile that has seen nothing: the zero of `merge`."""
+        return cls(layout, np.zeros(layout.size))
+
+    @classmethod
+    def total(cls, layout: Layout, vectors: Iterable[Floats]) -> "Profile":
+        """The sum of vectors made with `layout`."""
+        vector = np.zeros(layout.size)
+        for part in vectors:
+            vector += part
+        return cls(layout, vector)
+
+    @classmethod
+    def reference(cls, layout: Layout) -> "Profile":
+        """The baseline's own counts."""
+        vector = np.zeros(layout.size)
+        for name, counts in layout.baseline.counts.items():
+            vector[layout.slices[name]] = counts
+        return cls(layout, vector)
+
+    def merge(self, other: "Profile") -> "Profile":
+        """A new profile that equals having seen both inputs; ValueError when their baselines differ."""
+        mine, others = self.layout.baseline.fingerprint, other.layout.baseline.fingerprint
+        if mine != others:
+            raise ValueError(f"profiles of different baselines do not merge: {mine} and {others}")
+        return Profile(self.layout, self.vector + other.vector)
+
+    def part(self, name: str) -> Floats:
+        """The counts of the part called `name`, in its shape."""
+        return self.vector[self.layout.slices[name]].reshape(self.layout.shapes[name])
+
+    @property
+    def records(self) -> float:
+        """Prediction records seen."""
+        return float(self.part("rows")[0])
+
+    @property
+    def weight(self) -> float:
+        """Predictions they stand for."""
+        return float(self.part("rows")[1])

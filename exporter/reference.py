@@ -1,0 +1,232 @@
+"""Building a baseline: reference data in, cells chosen and counted, a versioned file out."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from exporter.baseline import Baseline, CategoryFeature, NumericFeature, Provenance, settings_digest
+from exporter.config import Model
+from exporter.errors import ConfigError, DataError
+from exporter.ingest.parquet import ParquetReader
+from exporter.ingest.records import Sorted, sort_records
+from exporter.ingest.schema import FeatureSchema
+from exporter.measures import GROUPS, equal_groups, performance_of
+from exporter.profile.batch import Predictions
+from exporter.profile.binning import Binner
+from exporter.profile.columns import Column, Floats, NumericColumn, TextColumn, absent, numbers_from_texts
+from exporter.profile.kernel import Kernel
+from exporter.profile.layout import Layout, Profile
+
+BINS = 100  # reference quantiles
+POINT_MASS = 0.05  # share of the rows from which a value gets a bin of its own
+MAX_CATEGORIES = 100  # values with a cell of their own
+MAX_RARE = 10_000  # further values that are known by name
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceData:
+    """A reference as read: its table, where it comes from and a digest of its bytes."""
+
+    table: pa.Table
+    source: str
+    digest: str
+
+
+def read_reference(path: Path) -> ReferenceData:
+    """Parquet or CSV in the record format's columns; ConfigError when it cannot be read."""
+    readers = {".parquet": pq.read_table, ".csv": pa_csv.read_csv}
+    reader = readers.get(path.suffix)
+    if reader is None:
+        raise ConfigError(str(path), [f"unknown kind {path.suffix or 'of file'}; give a .parquet or .csv file"])
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return ReferenceData(reader(path), path.name, digest)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ConfigError(str(path), [f"cannot be read ({error}); give a Parquet or CSV file"]) from error
+
+
+def build_baseline(model: Model, data: ReferenceData, created: float, categorical: Sequence[str] = ()) -> Baseline:
+    """The baseline of `model` from reference data; columns named in `categorical` are categories whatever their type.
+
+    DataError names what the data lacks.
+    """
+    batch = _predictions(model, data, categorical)
+    weight = batch.weights
+    features = tuple(_feature(name, column, weight) for name, column in sorted(batch.features.items()))
+    empty = Baseline(
+        model=model.name,
+        task=model.task,
+        features=features,
+        classes=_classes(model, batch),
+        output=_output_bins(model, batch, weight),
+        label_offset=_label_offset(batch) if model.task == "regression" else 0.0,
+        settings=settings_digest(model),
+        counts={},
+        performance={},
+        provenance=Provenance(
+            source=data.source, digest=data.digest, rows=batch.rows, created=created,
+            first=float(batch.ts.min()), last=float(batch.ts.max()),
+        ),
+    )  # fmt: skip
+    profile = _count(model, empty, batch)
+    counts = {name: tuple(profile.vector[place].tolist()) for name, place in profile.layout.slices.items()}
+    measured = {name: value for name, value in performance_of(profile).items() if isinstance(value, float)}
+    return empty.model_copy(update={"counts": counts, "performance": measured})
+
+
+def _predictions(model: Model, data: ReferenceData, categorical: Sequence[str]) -> Predictions:
+    schema = _schema(data.table.schema, categorical)
+    if unknown := sorted(set(categorical) - set(schema.names)):
+        raise DataError(
+            f"{data.source}: no feature {unknown[0]!r} to make categorical; it has {', '.join(schema.names)}"
+        )
+    table = data.table if "ts" in data.table.column_names else data.table.append_column("ts", _zeros(data.table))
+    records = ParquetReader(schema, model.name).records(table)
+    sorted_records = sort_records(records, [model], np.inf)
+    batches = sorted_records.predictions.get(model.name, [])
+    if not batches:
+        raise DataError(f"{data.source}: no usable row for model {model.name!r}{_refusals(sorted_records)}")
+    return batches[0]
+
+
+def _refusals(result: Sorted) -> str:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(result.rejected.items()))
+    return f"; refused: {reasons}" if reasons else ""
+
+
+def _zeros(table: pa.Table) -> pa.Array:
+    return pa.Array.from_buffers(pa.float64(), table.num_rows, [None, pa.py_buffer(np.zeros(table.num_rows))])
+
+
+def _schema(schema: pa.Schema, categorical: Sequence[str]) -> FeatureSchema:
+    fields = {name.removeprefix("features."): schema.field(name).type
+              for name in schema.names if name.startswith("features.")}  # fmt: skip
+    if "features" in schema.names:
+        fields |= {field.name: field.type for field in schema.field("features").type}
+    if not fields:
+        raise DataError("no features: reference data has columns `features.NAME` or a struct `features`")
+    numeric = {name for name, kind in fields.items() if name not in categorical and _is_numeric(kind)}
+    return FeatureSchema(frozenset(numeric), frozenset(set(fields) - numeric))
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean, pa.types.is_null)
+    return any(test(kind) for test in tests)
+
+
+def _feature(name: str, column: Column, weight: Floats) -> NumericFeature | CategoryFeature:
+    if isinstance(column, TextColumn):
+        return category_feature(name, column, weight)
+    values = column.or_nan()
+    finite = np.isfinite(values)
+    return numeric_feature(name, values[finite], weight[finite])
+
+
+def numeric_feature(name: str, values: Floats, weight: Floats) -> NumericFeature:
+    """Bins of a reference's finite values: quantiles, and a bin of its own for a value with much of the mass.
+
+    A feature without any value gets one bin from 0 to 1, in which nothing was seen.
+    """
+    edges = _edges(values) if len(values) else np.array([0.0, 1.0])
+    codes = Binner(edges).codes(values).astype(np.intp)
+    counts = np.bincount(codes, weights=weight, minlength=len(edges) + 1)
+    return NumericFeature(name=name, edges=tuple(edges.tolist()), groups=tuple(_groups(edges, counts)))
+
+
+def _edges(values: Floats) -> Floats:
+    distinct, counts = np.unique(values, return_counts=True)
+    heavy = distinct[counts >= POINT_MASS * len(values)]
+    rest = values[~np.isin(values, heavy)] if len(heavy) else values
+    share = len(rest) / len(values)
+    quantiles = np.array([])
+    if len(rest):
+        # As many bins as the rest's share of the mass is worth; edges are values that occur.
+        parts = max(int(round(BINS * share)), 1)
+        quantiles = np.quantile(rest, np.linspace(0, 1, parts + 1), method="lower")
+    ends = [distinct[0], np.nextafter(distinct[-1], np.inf)]
+    return np.unique(np.concatenate([quantiles, heavy, np.nextafter(heavy, np.inf), ends]))
+
+
+def _groups(edges: Floats, counts: Floats) -> list[int]:
+    """About ten merged cells of equal mass; a value with a bin of its own keeps it, and open ends join their neighbour.
+
+    An end joins no bin that holds a single value: there, any other value is news.
+    """
+    single = np.concatenate(([False], np.nextafter(edges[:-1], np.inf) == edges[1:], [False]))
+    if counts.sum() == 0:
+        return [0, 1, 2] if len(edges) == 2 else [0]
+    light = np.where(single, 0.0, counts)
+    starts = set(equal_groups(light, GROUPS)) if light.sum() else {0}
+    for cell in np.flatnonzero(single):
+        starts |= {int(cell), int(cell) + 1}
+    starts = {start for start in starts if start < len(counts)} | {0}
+    last = len(counts) - 1
+    if 1 in starts and not single[1]:
+        starts.discard(1)
+    if last in starts and not single[last - 1]:
+        starts.discard(last)
+    return sorted(starts)
+
+
+def category_feature(name: str, column: TextColumn, weight: Floats) -> CategoryFeature:
+    """The reference's values by weight: the heaviest get cells of their own, the others are known as rare."""
+    counts = np.bincount(
+        column.codes[column.codes >= 0], weights=weight[column.codes >= 0], minlength=len(column.texts)
+    )
+    by_text: dict[str, float] = {}
+    for text, count in zip(column.texts, counts, strict=True):
+        if text is not None and count > 0:
+            by_text[text] = by_text.get(text, 0.0) + float(count)
+    ranked = sorted(by_text, key=lambda text: (-by_text[text], text))
+    listed, rest = ranked[:MAX_CATEGORIES], ranked[MAX_CATEGORIES:]
+    return CategoryFeature(
+        name=name, values=tuple(sorted(listed)), rare=tuple(sorted(rest[:MAX_RARE])), complete=len(rest) <= MAX_RARE
+    )
+
+
+def _classes(model: Model, batch: Predictions) -> tuple[str, ...]:
+    if model.task != "multiclass":
+        return ()
+    columns = [column for column in (batch.prediction, batch.label) if isinstance(column, TextColumn)]
+    return tuple(sorted({text for column in columns for text in column.texts if text is not None}))
+
+
+def _output_bins(model: Model, batch: Predictions, weight: Floats) -> NumericFeature | None:
+    if model.task != "regression":
+        return None
+    return _numeric_of("output", [column for column in (batch.prediction, batch.label) if column is not None], weight)
+
+
+def _numeric_of(name: str, columns: Sequence[Column], weight: Floats) -> NumericFeature:
+    values = np.concatenate([_as_numbers(column).or_nan() for column in columns])
+    weights = np.tile(weight, len(columns))
+    finite = np.isfinite(values)
+    return numeric_feature(name, values[finite], weights[finite])
+
+
+def _as_numbers(column: Column) -> NumericColumn:
+    return column if isinstance(column, NumericColumn) else numbers_from_texts(column)
+
+
+def _label_offset(batch: Predictions) -> float:
+    if batch.label is None:
+        return 0.0
+    values = _as_numbers(batch.label).values[~absent(batch.label)]
+    return float(values.mean()) if len(values) else 0.0
+
+
+def _count(model: Model, baseline: Baseline, batch: Predictions) -> Profile:
+    layout = Layout(baseline)
+    kernel = Kernel(model, layout)
+    scored = kernel.scored(batch)
+    matrix: Any = kernel.predictions(batch, scored, None, 1)
+    if batch.label is not None:
+        matrix = matrix + kernel.labelled(batch, scored, None, 1)
+    return Profile(layout, matrix[0])

@@ -1,0 +1,217 @@
+"""The table of alerts: for each, series that fire it at a minute, and nearby ones that never do."""
+
+import json
+from dataclasses import dataclass
+
+from exporter import names
+from exporter.names import Family
+
+TARGET = {"job": "prediction", "instance": "exporter:9750"}
+MODEL = {"model_name": "churn & co", "model_version": "v2"}
+WINDOWED = {**MODEL, "window": "1d"}
+FEATURE = {**WINDOWED, "feature": "temp"}
+
+Labels = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A counter that grows by `step` a minute."""
+
+    step: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """One input series: constant, or a counter."""
+
+    name: str
+    labels: Labels
+    value: float | Rate
+
+    def key(self) -> str:
+        return f"{self.name}{{{','.join(f'{key}={json.dumps(value)}' for key, value in self.labels.items())}}}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Series that fire `alert` at minute `at` but not before, and nearby ones that never do."""
+
+    alert: str
+    at: int
+    fires: tuple[Series, ...]
+    calm: tuple[Series, ...]
+    labels: Labels
+    value: str = ""  # how the annotations write the alert's value
+
+
+def gauge(family: Family | str, labels: Labels, value: float | Rate) -> Series:
+    return Series(family if isinstance(family, str) else family.name, TARGET | labels, value)
+
+
+def simple(  # noqa: PLR0917 - a row of the table
+    alert: str, at: int, family: Family | str, labels: Labels, bad: float, good: float, value: str = ""
+) -> Case:
+    """An alert on one gauge."""
+    found = TARGET | labels
+    return Case(alert, at, (gauge(family, labels, bad),), (gauge(family, labels, good),), found, value)
+
+
+def feature_drift(degree: str, bad: float, good: float) -> Case:
+    def series(psi: float) -> tuple[Series, ...]:
+        return (
+            gauge(names.FEATURE_DRIFT_SCORE, FEATURE | {"method": "psi"}, psi),
+            gauge(names.FEATURE_DRIFTED, FEATURE, 1),
+        )
+
+    found = TARGET | FEATURE | {"method": "psi"}
+    return Case(f"FeatureDrift{degree}", 10, series(bad), series(good), found, f"{bad:.3f}")
+
+
+def ratio(  # noqa: PLR0917 - a row of the table
+    alert: str, at: int, part: Family, whole: Family, more: Labels, value: str, bad: float, good: float
+) -> Case:
+    def series(share: float) -> tuple[Series, ...]:
+        return (gauge(part, MODEL | more, Rate(6000 * share)), gauge(whole, MODEL, Rate(6000)))
+
+    return Case(alert, at, series(bad), series(good), {"job": "prediction"} | MODEL, value)
+
+
+def latency(fast: float) -> tuple[Series, ...]:
+    counts = {"0.1": 100 * fast, "0.25": 100, "+Inf": 100}
+    bucket = f"{names.PREDICTION_LATENCY_SECONDS.name}_bucket"
+    return tuple(gauge(bucket, MODEL | {"le": le}, Rate(count)) for le, count in counts.items())
+
+
+def broken(share: float, predictions: float = 200) -> tuple[Series, ...]:
+    labels = {**MODEL, "window": "1h"}
+    return (
+        gauge(names.FEATURE_COMPLETENESS, labels | {"feature": "temp"}, share),
+        gauge(names.PREDICTIONS_IN_WINDOW, labels, predictions),
+    )
+
+
+def cost(alert: str, component: str, limit: float) -> Case:
+    labels = {"component": component}
+    return simple(alert, 60, names.MONITORING_COST_USD, labels, limit + 0.01, limit, f"{limit + 0.01:.2f}")
+
+
+def notifications(a_minute: float) -> tuple[Series, ...]:
+    labels = {"integration": "slack", "job": "alertmanager"}
+    return (gauge(names.ALERTMANAGER_NOTIFICATIONS_TOTAL, labels, Rate(a_minute)),)
+
+
+def responses(seconds: float) -> tuple[Series, ...]:
+    name = names.ALERT_RESPONSE_SECONDS
+    return (gauge(f"{name}_sum", {}, Rate(seconds)), gauge(f"{name}_count", {}, Rate(1)))
+
+
+def reviews(false: float) -> tuple[Series, ...]:
+    verdicts = {"false": false, "true": 100 - false}
+    return tuple(gauge(names.ALERTS_REVIEWED_TOTAL, {"verdict": v}, Rate(n)) for v, n in verdicts.items())
+
+
+BUILD = gauge(names.BUILD_INFO, {"version": "0.1.0"}, 1)
+INFO = gauge(names.MODEL_INFO, {"model_name": MODEL["model_name"]}, 1)
+NAMED = {"model_name": MODEL["model_name"]}
+JOB = {"job": "prediction"}
+BASELINE = {**WINDOWED, "metric": "auc"}
+OUTPUT = {**WINDOWED, "method": "psi"}
+STATISTIC = {**NAMED, "statistic": "drift"}
+DAY = 86_400
+
+CASES = (
+    feature_drift("Severe", 0.3, 0.299),
+    feature_drift("Moderate", 0.2, 0.199),
+    feature_drift("Minor", 0.1, 0.099),
+    simple("PredictionDriftSevere", 10, names.PREDICTION_DRIFT_SCORE, OUTPUT, 0.3, 0.299, "0.300"),
+    simple("PredictionDriftModerate", 10, names.PREDICTION_DRIFT_SCORE, OUTPUT, 0.15, 0.149, "0.150"),
+    simple("PredictionFeaturesDrifted", 10, names.DRIFTED_FEATURES, WINDOWED, 3, 2, "3"),
+    simple("PredictionAccuracyLow", 10, names.MODEL_ACCURACY, WINDOWED, 0.8475, 0.85, "84.75%"),
+    simple("PredictionAucLow", 10, names.MODEL_AUC, WINDOWED, 0.899, 0.9, "0.899"),
+    simple(
+        "PredictionPerformanceBelowBaseline",
+        10,
+        names.MODEL_PERFORMANCE_BASELINE_RATIO,
+        BASELINE,
+        0.949,
+        0.95,
+        "94.9%",
+    ),
+    Case("PredictionFeatureBroken", 10, broken(0.25), broken(0.5), TARGET | FEATURE | {"window": "1h"}, "25%"),
+    simple("PredictionFeatureIncomplete", 10, names.FEATURE_COMPLETENESS, FEATURE, 0.9875, 0.99, "98.75%"),
+    ratio(
+        "PredictionInputsInvalid",
+        11,
+        names.INVALID_INPUTS_TOTAL,
+        names.FEATURE_VALUES_TOTAL,
+        {"reason": "wrong_type"},
+        "2%",
+        0.02,
+        0.009,
+    ),
+    ratio(
+        "PredictionFeaturesMissing",
+        11,
+        names.MISSING_FEATURES_TOTAL,
+        names.FEATURE_VALUES_TOTAL,
+        {},
+        "0.2%",
+        0.002,
+        0.0009,
+    ),
+    Case("PredictionLatencyHigh", 6, latency(0), latency(0.96), JOB | MODEL, "242.5ms"),
+    ratio(
+        "PredictionErrorsHigh",
+        6,
+        names.PREDICTION_ERRORS_TOTAL,
+        names.PREDICTION_REQUESTS_TOTAL,
+        {"error": "timeout"},
+        "2%",
+        0.02,
+        0.009,
+    ),
+    cost("PredictionLogStorageCostHigh", "log_storage", 100),
+    cost("PredictionMonitoringComputeCostHigh", "compute", 50),
+    # At c a minute, minute t has seen c * t in the last day: 0.15 c t USD a month. 100 a minute cross 20 USD at 2.
+    Case(
+        "PredictionNotificationCostHigh", 62, notifications(100), notifications(1.8), {"job": "alertmanager"}, "930.00"
+    ),
+    Case("PredictionAlertResponseSlow", 61, responses(1860), responses(1799), JOB, "31m 0s"),
+    Case("PredictionFalseAlertsHigh", 61, reviews(6), reviews(4), JOB, "6%"),
+    Case("PredictionExporterAbsent", 5, (), (BUILD,), {}),
+    Case("PredictionExporterDown", 5, (BUILD, gauge(names.UP, {}, 0)), (BUILD, gauge(names.UP, {}, 1)), TARGET),
+    simple("PredictionIngestionFailed", 5, names.INGESTION_SUCCESS, {}, 0, 1),
+    simple("PredictionDriftCheckStale", 6, names.LAST_EVALUATION_TIMESTAMP_SECONDS, {}, -DAY, 9 * DAY, "1d 0h 6m 0s"),
+    Case(
+        "PredictionDriftCheckAbsent",
+        10,
+        (BUILD,),
+        (BUILD, gauge(names.LAST_EVALUATION_TIMESTAMP_SECONDS, {}, 0)),
+        TARGET | {"version": "0.1.0"},
+    ),
+    simple("PredictionRecordsStale", 11, names.LAST_RECORD_TIMESTAMP_SECONDS, NAMED, -3600, 9 * DAY),
+    Case(
+        "PredictionRecordsAbsent",
+        10,
+        (INFO,),
+        (INFO, gauge(names.LAST_RECORD_TIMESTAMP_SECONDS, NAMED, 0)),
+        TARGET | NAMED,
+    ),
+    simple("PredictionStatisticFailed", 5, names.STATISTIC_SUCCESS, STATISTIC, 0, 1),
+    Case(
+        "PredictionStatisticNaN",
+        10,
+        (gauge(names.MODEL_AUC, WINDOWED, float("nan")),),
+        (gauge(names.MODEL_AUC, WINDOWED, 0.9),),
+        TARGET | WINDOWED | {"family": names.MODEL_AUC.name},
+    ),
+    Case(
+        "PredictionSeriesDropped",
+        6,
+        (gauge(names.SERIES_DROPPED_TOTAL, {}, Rate(1)),),
+        (gauge(names.SERIES_DROPPED_TOTAL, {}, Rate(0)),),
+        TARGET,
+    ),
+    simple("PredictionConfigReloadFailed", 5, names.CONFIG_LAST_RELOAD_SUCCESSFUL, {}, 0, 1),
+)

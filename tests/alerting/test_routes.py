@@ -1,0 +1,171 @@
+"""Routes and inhibition: held against amtool, and against the labels that each alert was seen to fire with."""
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from alerting import build
+from alerting.routes import INHIBITIONS, routes
+from alerting.rules import alerts
+from exporter.config import Config, load_config, parse_config
+from exporter.errors import ConfigError
+
+from .cases import CASES, MODEL, TARGET
+from .promtool import COMMITTED, ROOT, SHIPPED, checked
+
+REPLAY = load_config(ROOT / "deploy/flights/prediction-exporter.yml")
+MODELS = "log: [{path: logs/}]\nmodels: [{name: churn, task: binary, baseline: churn.json}]\n"
+CHANNELS = """
+alerting:
+  slack: {channel: "#models", api_url_file: /run/secrets/slack}
+  email: {to: ml@example.com, sender: alerts@example.com, smarthost: "mail.example.com:587", username: alerts,
+          password_file: /run/secrets/mail}
+  pagerduty: {routing_key_file: /run/secrets/pagerduty}
+  webhook: {url: "http://responder:9751/alerts", bearer_token_file: /run/secrets/responder}
+"""
+EVERYONE = parse_config(MODELS + CHANNELS)
+ORDER = ("none", "info", "warning", "critical")
+
+
+def written(config: Config, folder: Path) -> Path:
+    path = folder / "alertmanager.yml"
+    path.write_text(build.generated(config)["alertmanager.yml"], encoding="utf-8")
+    return path
+
+
+def receivers(config: Config) -> dict[str, set[str]]:
+    data: Any = routes(config)
+    return {receiver["name"]: receiver.keys() - {"name"} for receiver in data["receivers"]}
+
+
+@pytest.mark.parametrize("config", [COMMITTED, REPLAY, EVERYONE], ids=["production", "replay", "everyone"])
+def test_amtool_accepts_the_configuration(config: Config, tmp_path: Path) -> None:
+    assert "SUCCESS" in checked("amtool", "check-config", written(config, tmp_path))
+
+
+def test_every_alert_reaches_the_receiver_of_its_severity(tmp_path: Path) -> None:
+    path = written(EVERYONE, tmp_path)
+    for alert in alerts(EVERYONE):
+        receiver = "heartbeat" if alert.name == "Watchdog" else alert.severity
+        labels = (f"alertname={alert.name}", f"severity={alert.severity}", "model_name=churn")
+        found = checked("amtool", "config", "routes", "test", f"--config.file={path}", *labels)
+        assert found.splitlines()[0] == receiver, alert.name
+
+
+def test_severities_add_channels() -> None:
+    webhook, slack, email, pager = "webhook_configs", "slack_configs", "email_configs", "pagerduty_configs"
+    assert receivers(EVERYONE) == {
+        "heartbeat": {webhook},
+        "info": {webhook, slack},
+        "warning": {webhook, slack, email},
+        "critical": {webhook, slack, email, pager},
+    }
+
+
+def test_without_channels_a_receiver_is_only_a_name() -> None:
+    assert receivers(COMMITTED) == {name: set() for name in ("heartbeat", "info", "warning", "critical")}
+
+
+def test_secrets_enter_by_the_name_of_their_file(tmp_path: Path) -> None:
+    text = written(EVERYONE, tmp_path).read_text()
+    for line in (
+        "api_url_file: /run/secrets/slack",
+        "auth_password_file: /run/secrets/mail",
+        "routing_key_file: /run/secrets/pagerduty",
+        "credentials_file: /run/secrets/responder",
+    ):
+        assert line in text
+
+
+def test_a_relative_secret_is_refused_with_its_place_and_remedy() -> None:
+    config = parse_config(MODELS + CHANNELS.replace("/run/secrets/", "secrets/"))
+    with pytest.raises(ConfigError) as refused:
+        routes(config)
+    assert len(refused.value.problems) == 4
+    assert refused.value.problems[0] == (
+        "alerting.slack.api_url_file: secrets/slack is relative; "
+        "give the absolute path that Alertmanager sees on its machine"
+    )
+
+
+def silenced(source: dict[str, str], target: dict[str, str]) -> bool:
+    return any(
+        source["alertname"] in rule.sources
+        and target["alertname"] in rule.targets
+        and all(source.get(label, "") == target.get(label, "") for label in rule.equal)
+        for rule in INHIBITIONS
+    )
+
+
+SEEN = {case.alert: case.labels for case in CASES}
+
+
+def test_inhibition_names_only_alerts_that_exist_and_never_a_graver_one_than_its_source() -> None:
+    for rule in INHIBITIONS:
+        assert not set(rule.sources) & set(rule.targets)
+        for source, target in product(rule.sources, rule.targets):
+            assert ORDER.index(SHIPPED[source].severity) >= ORDER.index(SHIPPED[target].severity), (source, target)
+
+
+def test_labels_that_must_be_equal_exist_on_both_sides() -> None:
+    for rule in INHIBITIONS:
+        for alert in (*rule.sources, *rule.targets):
+            assert set(rule.equal) <= SEEN[alert].keys(), (alert, rule.equal)
+
+
+def test_no_chain_of_inhibitions_returns_to_its_start() -> None:
+    edges = {pair for rule in INHIBITIONS for pair in product(rule.sources, rule.targets)}
+    left = {name for edge in edges for name in edge}
+    while ends := {name for name in left if not any(source == name and target in left for source, target in edges)}:
+        left -= ends
+    assert left == set()
+
+
+FEATURE = {**MODEL, "window": "1d", "feature": "temp"}
+ELSEWHERE = {**FEATURE, "feature": "dewp"}
+OTHER_MODEL = {**FEATURE, "model_name": "other"}
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "same", "expected"),
+    [
+        ("FeatureDriftSevere", "FeatureDriftModerate", FEATURE, True),
+        ("FeatureDriftSevere", "FeatureDriftMinor", FEATURE, True),
+        ("FeatureDriftModerate", "FeatureDriftMinor", FEATURE, True),
+        ("FeatureDriftMinor", "FeatureDriftModerate", FEATURE, False),
+        ("FeatureDriftSevere", "FeatureDriftModerate", ELSEWHERE, False),
+        ("FeatureDriftSevere", "FeatureDriftModerate", OTHER_MODEL, False),
+        ("PredictionDriftSevere", "PredictionDriftModerate", FEATURE, True),
+        ("PredictionFeatureBroken", "FeatureDriftSevere", FEATURE | {"window": "7d"}, True),
+        ("PredictionFeatureBroken", "FeatureDriftSevere", ELSEWHERE, False),
+        ("PredictionFeatureBroken", "PredictionDriftSevere", FEATURE, True),
+        ("PredictionFeatureBroken", "PredictionAucLow", OTHER_MODEL, False),
+        ("PredictionFeatureIncomplete", "FeatureDriftModerate", FEATURE, True),
+        ("PredictionFeatureIncomplete", "FeatureDriftSevere", FEATURE, False),
+        ("PredictionInputsInvalid", "FeatureDriftModerate", ELSEWHERE, True),
+        ("PredictionFeaturesMissing", "FeatureDriftModerate", FEATURE, False),
+        ("FeatureDriftSevere", "PredictionDriftSevere", FEATURE, True),
+        ("PredictionDriftSevere", "PredictionAccuracyLow", FEATURE, True),
+        ("PredictionExporterAbsent", "PredictionRecordsStale", TARGET | MODEL, True),
+        ("PredictionExporterDown", "PredictionRecordsStale", TARGET | MODEL, True),
+        ("PredictionExporterDown", "PredictionRecordsStale", MODEL | {"job": "a", "instance": "b"}, False),
+    ],
+)
+def test_a_cause_silences_what_follows_from_it(source: str, target: str, same: dict[str, str], expected: bool) -> None:  # noqa: FBT001 - a column of the table
+    there = {"alertname": source, **TARGET, **FEATURE}
+    assert silenced(there, {"alertname": target, **TARGET, **same}) is expected
+
+
+def test_repeats_are_whole_multiples_of_the_group_interval() -> None:
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+    def seconds(text: str) -> int:
+        return int(text[:-1]) * units[text[-1]]
+
+    for config in (COMMITTED, REPLAY):
+        route = yaml.safe_load(build.generated(config)["alertmanager.yml"])["route"]
+        for child in (route, *route["routes"]):
+            assert seconds(child["repeat_interval"]) % seconds(route["group_interval"]) == 0
