@@ -20,7 +20,7 @@ from exporter import names
 from exporter.config import Config, parse_duration
 
 UID = "prediction-model"
-FASTEST_REFRESH = 5  # seconds; Grafana's own default minimum
+FASTEST_REFRESH = "5s"  # Grafana's own default minimum
 ALL = {"selected": True, "text": ["All"], "value": ["$__all"]}
 
 
@@ -56,8 +56,8 @@ def model_dashboard(config: Config) -> Any:
 
 
 def _refresh(config: Config) -> str:
-    seconds = max(parse_duration(config.evaluation.interval), FASTEST_REFRESH)
-    return f"{seconds}s"
+    interval = config.evaluation.interval
+    return max(interval, FASTEST_REFRESH, key=parse_duration)
 
 
 def _variables(config: Config) -> list[Any]:

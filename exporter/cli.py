@@ -21,6 +21,15 @@ baseline_app = typer.Typer(no_args_is_help=True, help="Reference data and the ba
 app.add_typer(baseline_app, name="baseline")
 
 ConfigPath = Annotated[Path, typer.Option("--config", help="The configuration file.")]
+Listen = Annotated[list[str], typer.Option("--web.listen-address", help="[HOST]:PORT; may be repeated.")]
+WebConfig = Annotated[
+    Path | None, typer.Option("--web.config.file", help="TLS and users, as in Prometheus' exporter toolkit.")
+]
+LogPaths = Annotated[list[str], typer.Option("--log", help="Files, globs, directories or URLs; may be repeated.")]
+Instant = Annotated[
+    str | None, typer.Option("--at", help="Unix seconds or RFC 3339; without it, the newest record's time.")
+]
+Schema = Annotated[bool, typer.Option("--schema", help="Print the configuration's JSON Schema instead.")]
 
 
 class Format(StrEnum):
@@ -31,8 +40,10 @@ class Format(StrEnum):
 
 
 @app.command("check-config")
-def check_config(path: Annotated[Path | None, typer.Argument(metavar="FILE", show_default=False)] = None, *,
-                 schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema instead.")] = False) -> None:  # fmt: skip
+def check_config(
+    path: Annotated[Path | None, typer.Argument(metavar="FILE", show_default=False)] = None,
+    schema: Schema = False,  # noqa: FBT002 - a flag of the command line
+) -> None:
     """Name every problem of a configuration with its path, or forecast its series."""
     from exporter.forecast import forecast_series
     from exporter.monitor import Monitor
@@ -54,10 +65,10 @@ def check_config(path: Annotated[Path | None, typer.Argument(metavar="FILE", sho
 @app.command()
 def serve(
     config: ConfigPath,
-    listen: Annotated[list[str], typer.Option("--web.listen-address", help="[HOST]:PORT; may be repeated.")] = [":9750"],  # noqa: B006 - typer reads it only
-    web_config: Annotated[Path | None, typer.Option("--web.config.file", help="TLS and users, as in the exporter toolkit.")] = None,
+    listen: Listen = [":9750"],  # noqa: B006 - typer reads it only
+    web_config: WebConfig = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
-) -> None:  # fmt: skip
+) -> None:
     """Follow the log, compute, and serve /metrics."""
     from exporter.server import create_app, serve_app
     from exporter.service import Exporter
@@ -83,10 +94,10 @@ def serve(
 @app.command()
 def evaluate(
     config: ConfigPath,
-    log: Annotated[list[str], typer.Option("--log", help="Files, globs, directories or URLs; may be repeated.")],
-    at: Annotated[str | None, typer.Option("--at", help="Unix seconds or RFC 3339; the newest record's time without it.")] = None,
+    log: LogPaths,
+    at: Instant = None,
     form: Annotated[Format, typer.Option("--format")] = Format.openmetrics,
-) -> None:  # fmt: skip
+) -> None:
     """Print the metrics at an instant, computed from the log alone."""
     from exporter.evaluate import evaluate as compute
     from exporter.monitor import Monitor
@@ -122,12 +133,15 @@ def baseline_build(
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its files.")] = Path(".demo"),
     traffic: Annotated[Path | None, typer.Option(help="Only replay traffic into this folder.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="With --traffic: build the baseline that this file names.")
+    ] = None,
 ) -> None:
     """The NYC flights story, end to end: drift, decay and alerts on a real year."""
     from exporter.demo.story import run_demo
 
     seconds = os.environ.get("DEMO_SECONDS")
-    raise typer.Exit(run_demo(folder, seconds=float(seconds) if seconds else None, traffic=traffic))
+    raise typer.Exit(run_demo(folder, seconds=float(seconds) if seconds else None, traffic=traffic, config=config))
 
 
 def main() -> None:

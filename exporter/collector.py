@@ -84,11 +84,11 @@ def render(samples: Iterable[Sample]) -> tuple[bytes, bytes]:
     """The samples in the Prometheus text format and in OpenMetrics."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(SampleCollector(samples))
-    return text(registry), openmetrics(registry)
+    return text(registry), openmetrics(registry)  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
 
 def to_json(samples: Iterable[Sample]) -> str:
-    """The samples as a JSON array of objects `name`, `labels`, `value`; a histogram's value is its bounds and counts."""
+    """The samples as a JSON array of objects `name`, `labels`, `value`; histograms as bounds and counts."""
     rows = [
         {
             "name": sample.family.name,

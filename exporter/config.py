@@ -236,7 +236,8 @@ class Webhook(_Section):
 class Alerting(_Section):
     """Links in alerts, and who hears of them: all by webhook and Slack, warnings by e-mail, critical ones by page."""
 
-    runbook_url: Url = "http://localhost:9750/runbook"
+    exporter_url: Url = Field("http://localhost:9750", description="The exporter's own pages, as people reach them.")
+    runbook_url: Url = Field("http://localhost:9750/runbook", description="The page with a heading for each alert.")
     dashboard_url: Url = "http://localhost:3000"
     slack: Slack | None = None
     email: Email | None = None
@@ -304,15 +305,15 @@ def load_config(path: Path) -> Config:
 def parse_config(text: str, source: str = "configuration", folder: Path = Path()) -> Config:
     """Check the YAML `text`; relative paths in it are seen from `folder`."""
     try:
-        data = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a subclass of the safe loader
+        data = yaml.load(text, Loader=UniqueKeyLoader)  # noqa: S506 - a subclass of the safe loader
     except yaml.YAMLError as error:
-        raise ConfigError(source, [_yaml_problem(error)]) from error
+        raise ConfigError(source, [yaml_problem(error)]) from error
     if not isinstance(data, dict):
         raise ConfigError(source, ["expected a mapping with the keys log and models at the top"])
     try:
         config = Config.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(source, list(_problems(error))) from error
+        raise ConfigError(source, list(problems_of(error))) from error
     config._folder = folder  # noqa: SLF001 - set once, by the one maker of configurations
     return config
 
@@ -323,10 +324,11 @@ def config_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+class UniqueKeyLoader(yaml.SafeLoader):
     """PyYAML keeps the last of two equal keys and says nothing; a configuration must not."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        """Refuse a key that stands twice, and go on as the safe loader does."""
         seen: set[str] = set()
         for key_node, _ in node.value:
             key = key_node.value
@@ -338,14 +340,16 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _yaml_problem(error: yaml.YAMLError) -> str:
+def yaml_problem(error: yaml.YAMLError) -> str:
+    """What is wrong with a YAML text, and where."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     return f"{place}not valid YAML: {problem}"
 
 
-def _problems(error: ValidationError) -> Iterator[str]:
+def problems_of(error: ValidationError) -> Iterator[str]:
+    """Each problem of a validation as `path: what is wrong`."""
     for item in error.errors(include_url=False):
         path = _path(item["loc"])
         message = _message(item)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import duckdb
 
 from exporter.errors import DataError
-from exporter.ingest.engine import Delta, Period
+from exporter.ingest.engine import Delta, Engine, Period
 from exporter.ingest.records import Sorted
-from exporter.ingest.sources import LogReader, Piece, ahead, find_files, newest_parquet_time
+from exporter.ingest.sources import BULK_FROM, LogFile, LogReader, Piece, ahead, find_files, newest_parquet_time
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
 from exporter.profile.layout import Profile
@@ -55,6 +55,12 @@ class Evaluation:
         errors = self.delta.errors.items()
         return {error: n for (m, v, error, s), n in errors if (m, v, s) == (model, version, source)}
 
+    def absorb(self, counted: tuple[Delta, int]) -> None:
+        """Take in a file's delta and bytes."""
+        delta, size = counted
+        self.delta.absorb(delta)
+        self.log_bytes += size
+
     def snapshot(self) -> Snapshot:
         """Every metric that files alone can give."""
         snapshot = take_snapshot(self.scopes(), self.at, time.perf_counter)
@@ -75,11 +81,11 @@ def evaluate(monitor: Monitor, paths: Sequence[str], at: float | None, now: floa
     known = at if at is not None else newest_parquet_time(files)
     period: Period = _stretches(known, monitor) if known is not None else lambda ts: bucket_starts(ts, 0)
     reader = LogReader(paths, monitor.schema, monitor.only_model, follow=False)
-    engine = monitor.engine(duckdb.connect(config={"threads": 2}), exact=False)
+    connection = duckdb.connect(config={"threads": 2})
     result = Evaluation(monitor, known if known is not None else -math.inf)
-    for piece, records in ahead(_sorted(reader, monitor, now, math.inf if at is None else at)):
-        result.log_bytes += piece.size
-        result.delta.absorb(engine.take(records, period))
+    job = _Job(monitor, monitor.engine(connection, exact=False), period, now, math.inf if at is None else at)
+    for file in files:
+        result.absorb(_count_file(job, reader, file, connection))
     if broken := reader.unreadable():
         raise DataError(f"{broken[0]}: cannot be read whole; mend or remove it")
     if not result.delta.newest:
@@ -94,6 +100,38 @@ def _stretches(at: float, monitor: Monitor) -> Period:
     return lambda ts: segment_starts(ts, at, monitor.windows.values())
 
 
-def _sorted(reader: LogReader, monitor: Monitor, now: float, until: float) -> Iterator[tuple[Piece, Sorted]]:
-    for piece in reader.poll():
-        yield piece, monitor.sort(piece.records, piece.rejected, now, until)
+@dataclass(frozen=True)
+class _Job:
+    """What to do with every piece of the log."""
+
+    monitor: Monitor
+    engine: Engine
+    period: Period
+    now: float
+    until: float
+
+    def count(self, pieces: Iterator[Piece]) -> tuple[Delta, int]:
+        """The pieces' delta and bytes; sorting goes on beside the counting."""
+        delta, size = Delta(), 0
+        for piece, records in ahead(self._sorted(pieces)):
+            size += piece.size
+            delta.absorb(self.engine.take(records, self.period))
+        return delta, size
+
+    def _sorted(self, pieces: Iterator[Piece]) -> Iterator[tuple[Piece, Sorted]]:
+        for piece in pieces:
+            yield piece, self.monitor.sort(piece.records, piece.rejected, self.now, self.until)
+
+
+def _count_file(job: _Job, reader: LogReader, file: LogFile, ledger: duckdb.DuckDBPyConnection) -> tuple[Delta, int]:
+    """Count a file whole at full speed where its lines allow, else again in blocks, with each bad line counted."""
+    if file.is_plain and file.size >= BULK_FROM:
+        ledger.execute("BEGIN")
+        try:
+            counted = job.count(reader.stream(file))
+        except duckdb.Error:
+            ledger.execute("ROLLBACK")
+        else:
+            ledger.execute("COMMIT")
+            return counted
+    return job.count(reader.read(file))

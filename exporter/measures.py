@@ -111,7 +111,8 @@ _PERFORMANCE = {
     "rmse": names.MODEL_RMSE,
     "r2": names.MODEL_R2,
 }
-_LOWER_IS_BETTER = frozenset({"log_loss", "brier_score", "calibration_error", "mae", "rmse"})
+_LOWER_IS_BETTER = frozenset({"log_loss", "brier_score", "mae", "rmse"})
+_NO_RATIO = frozenset({"calibration_error"})  # near 0 on the reference, so its ratio is noise
 
 
 def measure_performance(scope: Scope) -> Iterator[Sample]:
@@ -136,7 +137,7 @@ def measure_performance(scope: Scope) -> Iterator[Sample]:
 
 def _baseline_ratio(metric: str, value: Value, baseline: Mapping[str, float]) -> Value:
     reference = baseline.get(metric)
-    if isinstance(value, NotEnoughData) or reference is None:
+    if isinstance(value, NotEnoughData) or reference is None or metric in _NO_RATIO:
         return NotEnoughData(0.0, 1.0, "the baseline or the window lacks the metric")
     return _share(reference, value) if metric in _LOWER_IS_BETTER else _share(value, reference)
 
@@ -152,7 +153,8 @@ def _bounds(scope: Scope, window: str, profile: Profile, values: Mapping[str, Va
             yield from scope.gauge(names.MODEL_ACCURACY_UPPER, interval.upper, window)
     if isinstance(area, float) and weight > 0:
         positives = effective * float(profile.part("outcome")[1].sum()) / weight
-        interval = auc.hanley_mcneil_interval(area, positives, effective - positives)
+        negative, positive = profile.part("outcome").sum(axis=1)[:, :-1]
+        interval = auc.delong_interval(positive, negative, positives, effective - positives)
         if not isinstance(interval, NotEnoughData):
             yield from scope.gauge(names.MODEL_AUC_LOWER, interval.lower, window)
             yield from scope.gauge(names.MODEL_AUC_UPPER, interval.upper, window)
@@ -180,8 +182,9 @@ def feature_distribution(profile: Profile, feature: NumericFeature | CategoryFea
     _, weight, squared = profile.part("rows")
     effective = significance.effective_sample_size(weight, squared)
     rows = effective * float(fine.sum()) / weight if weight > 0 else 0.0
-    numeric = isinstance(feature, NumericFeature)
-    return Distribution(fine, feature.groups if numeric else range(feature.placed), numeric, rows)
+    if isinstance(feature, NumericFeature):
+        return Distribution(fine, feature.groups, ordered=True, rows=rows)
+    return Distribution(fine, range(feature.placed), ordered=False, rows=rows)
 
 
 def distance(method: str, reference: Distribution, current: Distribution) -> tuple[Value, Value]:

@@ -136,7 +136,7 @@ def numeric_feature(name: str, values: Floats, weight: Floats) -> NumericFeature
     """
     edges = _edges(values) if len(values) else np.array([0.0, 1.0])
     codes = Binner(edges).codes(values).astype(np.intp)
-    counts = np.bincount(codes, weights=weight, minlength=len(edges) + 1)
+    counts = np.bincount(codes, weights=weight, minlength=len(edges) + 1).astype(np.float64)
     return NumericFeature(name=name, edges=tuple(edges.tolist()), groups=tuple(_groups(edges, counts)))
 
 
@@ -148,7 +148,7 @@ def _edges(values: Floats) -> Floats:
     quantiles = np.array([])
     if len(rest):
         # As many bins as the rest's share of the mass is worth; edges are values that occur.
-        parts = max(int(round(BINS * share)), 1)
+        parts = max(round(BINS * share), 1)
         quantiles = np.quantile(rest, np.linspace(0, 1, parts + 1), method="lower")
     ends = [distinct[0], np.nextafter(distinct[-1], np.inf)]
     return np.unique(np.concatenate([quantiles, heavy, np.nextafter(heavy, np.inf), ends]))

@@ -156,7 +156,7 @@ class Store:
             else:
                 (self.totals.accepted if name == "accepted" else self.totals.rejected)[label] = int(value)
         for *key, value in fetch("SELECT model, version, error, source, value FROM errors").fetchall():
-            self._errors[tuple(key)] = value  # type: ignore[index]  # four texts
+            self._errors[tuple(key)] = value
         for model, version, blob in fetch("SELECT model, version, profile FROM totals").fetchall():
             if model in self._layouts:
                 self._sums[model, version] = sum_packed([Packed.from_bytes(blob)], self._layouts[model].size)
@@ -278,7 +278,7 @@ def _connect(path: Path | None) -> duckdb.DuckDBPyConnection:
 
 def _ledger_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
     present = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    return sorted(present & {"seen", "pending", "waiting"})
+    return sorted(present & {"predictions", "waiting"})
 
 
 def _binary_array(values: Sequence[bytes]) -> pa.Array:

@@ -39,7 +39,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from exporter.config import _problems, _UniqueKeyLoader, _yaml_problem
+from exporter.config import UniqueKeyLoader, problems_of, yaml_problem
 from exporter.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -223,16 +223,16 @@ def load_web_config(path: Path) -> WebConfig:
     """
     try:
         # An empty file is a valid one: plain HTTP for everybody.
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 - a safe subclass
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeyLoader)  # noqa: S506 - a safe subclass
         return WebConfig.model_validate({} if data is None else data, context={"folder": path.parent})
     except OSError as error:
         raise ConfigError(str(path), [f"{error.strerror}; give the path of a web configuration file"]) from error
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), [f"not UTF-8 text at byte {error.start}; save it as UTF-8"]) from error
     except yaml.YAMLError as error:
-        raise ConfigError(str(path), [_yaml_problem(error)]) from error
+        raise ConfigError(str(path), [yaml_problem(error)]) from error
     except ValidationError as error:
-        raise ConfigError(str(path), list(_problems(error))) from error
+        raise ConfigError(str(path), list(problems_of(error))) from error
 
 
 class Authenticator:

@@ -4,7 +4,7 @@ In come the two servers' HTTP answers; out goes something that rich can print. W
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,23 +23,31 @@ from exporter.demo.traffic import Replay
 
 TIMEOUT_SECONDS = 2.0
 LINE_SECONDS = 5.0
+HEARTBEAT = "Watchdog"
+GRAVITY = {"critical": 0, "warning": 1, "info": 2}
+
 MOST_FEATURES = 5
 """Rows of the table; the flights' weather makes five or six features drift."""
 
 
 @dataclass(frozen=True)
 class Firing:
-    """An alert that fires in Alertmanager; `silenced` when a graver one inhibits it."""
+    """What fires in Alertmanager under one name, and for which features or metrics ("" for the model as a whole)."""
 
     name: str
     severity: str
-    subject: str
-    silenced: bool
+    subjects: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}({' '.join(self.subjects)})" if any(self.subjects) else self.name
 
 
 @dataclass(frozen=True)
 class Status:
-    """PSI by feature over the window that alerts look at, AUC by window, and alerts (None: no Alertmanager)."""
+    """PSI by feature over the window that alerts look at, AUC by window, and what fires (None: no Alertmanager).
+
+    Alerts that a graver one inhibits are left out, as nobody is told of them, and so is the watchdog's heartbeat.
+    """
 
     psi: Mapping[str, float]
     auc: Mapping[str, float]
@@ -75,7 +83,7 @@ def table(status: Status, replay: Replay) -> Table:
         grid.add_row(f"PSI of {name}", f"[{_colour(psi)}]{psi:.3f}[/]")
     for window, auc in status.auc.items():
         grid.add_row(f"AUC over {window}", f"{auc:.3f}")
-    grid.add_row("alerts firing", "\n".join(map(_firing, _spoken(status))) or _no_alerts(status))
+    grid.add_row("alerts firing", "\n".join(map(_coloured, status.alerts or ())) or _no_alerts(status))
     return grid
 
 
@@ -83,7 +91,7 @@ def line(status: Status, replay: Replay) -> str:
     """The status in one line, for outputs that are no terminal."""
     psi = " ".join(f"{name}={value:.2f}" for name, value in status.drifted())
     auc = " ".join(f"{window}={value:.3f}" for window, value in status.auc.items())
-    firing = " ".join(f"{alert.name}({alert.subject})" for alert in _spoken(status)) or _no_alerts(status)
+    firing = " ".join(map(str, status.alerts or ())) or _no_alerts(status)
     return f"{_day(replay.ts)} flights={replay.predictions} PSI {psi} AUC {auc} firing: {firing}"
 
 
@@ -121,29 +129,28 @@ def _alerts(url: str) -> tuple[Firing, ...]:
     try:
         answer = requests.get(f"{url}/api/v2/alerts", timeout=TIMEOUT_SECONDS)
         answer.raise_for_status()
-        return tuple(sorted(map(_alert, answer.json()), key=lambda alert: (alert.severity, alert.name, alert.subject)))
+        return _grouped(answer.json())
     except requests.RequestException:
         return ()
 
 
-def _alert(item: Mapping[str, Any]) -> Firing:
-    labels = item["labels"]
-    subject = labels.get(names.FEATURE) or labels.get(names.MODEL_NAME, "")
-    silenced = item["status"]["state"] == "suppressed"
-    return Firing(labels["alertname"], labels.get("severity", ""), subject, silenced)
-
-
-def _spoken(status: Status) -> list[Firing]:
-    return [alert for alert in status.alerts or () if not alert.silenced and alert.name != "Watchdog"]
+def _grouped(alerts: Iterable[Mapping[str, Any]]) -> tuple[Firing, ...]:
+    subjects: dict[tuple[str, str], set[str]] = {}
+    for labels in (item["labels"] for item in alerts if item["status"]["state"] == "active"):
+        if labels["alertname"] != HEARTBEAT:
+            subject = labels.get(names.FEATURE) or labels.get("metric", "")
+            subjects.setdefault((labels["alertname"], labels.get("severity", "")), set()).add(subject)
+    firing = (Firing(name, severity, tuple(sorted(about))) for (name, severity), about in subjects.items())
+    return tuple(sorted(firing, key=lambda group: (GRAVITY.get(group.severity, len(GRAVITY)), group.name)))
 
 
 def _no_alerts(status: Status) -> str:
     return "(Alertmanager is not running)" if status.alerts is None else "none"
 
 
-def _firing(alert: Firing) -> str:
-    colour = {"critical": "red", "warning": "yellow"}.get(alert.severity, "cyan")
-    return f"[{colour}]{alert.name}[/] {alert.subject}"
+def _coloured(firing: Firing) -> str:
+    colour = {"critical": "red", "warning": "yellow"}.get(firing.severity, "cyan")
+    return f"[{colour}]{firing.name}[/] {' '.join(firing.subjects)}"
 
 
 def _colour(psi: float) -> str:

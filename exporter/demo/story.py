@@ -39,8 +39,8 @@ def run_demo(
     speed: float = SPEED,
     traffic: Path | None = None,
     config: Path | None = None,
-) -> None:
-    """Tell the story in `folder`; returns after `seconds`, or at Ctrl-C (which is how it is meant to end: status 0).
+) -> int:
+    """Tell the story in `folder` for `seconds`, or until Ctrl-C; both are how it is meant to end, with exit status 0.
 
     `speed`: seconds of the log in a real one. With `traffic`, no server is started: the flights are only logged into
     that folder, for an exporter elsewhere to follow; what an earlier run wrote there is continued. `config`, then, is
@@ -57,6 +57,7 @@ def run_demo(
                 _write_traffic(traffic, config, speed, deadline, console)
     except KeyboardInterrupt:
         console.print("Stopped; every process has ended.")
+    return 0
 
 
 def _tell(folder: Path, speed: float, deadline: float, console: Console) -> None:

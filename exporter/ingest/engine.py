@@ -84,7 +84,7 @@ class Engine:
         kernel = self._kernels[model]
         batch = self._of_known_versions(model, batch, delta)
         delta.saw(model, float(batch.ts.max(initial=-np.inf)))
-        fresh = self._ledger.admit(model, batch)
+        fresh = self._ledger.fresh(model, batch)
         if not fresh.all():
             delta.rejected["duplicate_id"] += int(np.count_nonzero(~fresh))
             delta.accepted["prediction"] -= int(np.count_nonzero(~fresh))
@@ -92,22 +92,15 @@ class Engine:
         if batch.rows == 0:
             return
         _count_errors(model, batch, delta)
+        scored = kernel.scored(batch)
         for keys, groups, rows in _grouped(model, batch.version, period(batch.ts), kernel.layout.size):
-            part = batch if rows is None else batch.take(rows)
-            scored = kernel.scored(part)
-            matrix = kernel.predictions(part, scored, groups, len(keys))
+            part, outputs = (batch, scored) if rows is None else (batch.take(rows), scored.take(rows))
+            matrix = kernel.predictions(part, outputs, groups, len(keys))
             if part.label is not None:
-                matrix += kernel.labelled(part, scored, groups, len(keys))
+                matrix += kernel.labelled(part, outputs, groups, len(keys))
             _add_all(delta, keys, matrix)
-        self._expect(model, batch, period, delta)
-
-    def _expect(self, model: str, batch: Predictions, period: Period, delta: Delta) -> None:
-        """Remember predictions that still lack their outcome."""
-        kernel = self._kernels[model]
-        open_rows = batch if batch.label is None else batch.take(kernel.unlabelled(batch))
-        if open_rows.rows:
-            settled = self._ledger.expect(model, open_rows, kernel.scored(open_rows))
-            self._settled(model, settled, period, delta)
+        settled = self._ledger.remember(model, batch, scored, ~kernel.unlabelled(batch))
+        self._settled(model, settled, period, delta)
 
     def _settled(self, model: str, settled: Settled | None, period: Period, delta: Delta) -> None:
         if settled is None:
@@ -122,7 +115,6 @@ class Engine:
     def _reports(self, model: str, reports: list[Report], period: Period, delta: Delta) -> None:
         kernel = self._kernels[model]
         for report in reports:
-            delta.saw(model, report.ts)
             if not self._admit_version(model, report.version):
                 delta.rejected["too_many_versions"] += 1
                 delta.accepted["counts"] -= 1

@@ -18,6 +18,7 @@ from exporter.profile.batch import Outcomes, Predictions, Scored
 from exporter.profile.columns import (
     Column,
     Floats,
+    Mask,
     TextColumn,
     float_array,
     float_values,
@@ -38,75 +39,94 @@ class Settled:
 
 
 class Ledger:
-    """Admits predictions once and settles outcomes; `exact` keeps ids as they are, else 64-bit hashes of them."""
+    """Remembers predictions once and settles outcomes; `exact` keeps ids as they are, else 64-bit hashes of them."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, exact: bool) -> None:
         self._connection = connection
         self._key = "id" if exact else "hash(id)"
         kind = "VARCHAR" if exact else "UBIGINT"
-        for statement in (
-            f"seen (model VARCHAR, key {kind}, ts DOUBLE)",
-            f"pending (model VARCHAR, key {kind}, ts DOUBLE, version VARCHAR, cell BIGINT, value DOUBLE, weight DOUBLE)",
-            f"waiting (model VARCHAR, key {kind}, ts DOUBLE, label VARCHAR)",
-        ):
-            connection.execute(f"CREATE TABLE IF NOT EXISTS {statement}")
+        connection.execute(
+            f"CREATE TABLE IF NOT EXISTS predictions (model VARCHAR, key {kind}, ts DOUBLE, version VARCHAR, "
+            "cell INTEGER, value DOUBLE, weight DOUBLE, settled BOOLEAN)"
+        )
+        connection.execute(f"CREATE TABLE IF NOT EXISTS waiting (model VARCHAR, key {kind}, ts DOUBLE, label VARCHAR)")
 
-    def admit(self, model: str, batch: Predictions) -> NDArray[np.bool_]:
-        """True for the rows not seen before (rows without an id always), which are remembered."""
+    def fresh(self, model: str, batch: Predictions) -> Mask:
+        """True for the rows not remembered yet, and for rows without an id."""
         fresh = np.ones(batch.rows, dtype=bool)
-        if batch.ids is None or batch.ids.null_count == batch.rows:
+        if _anonymous(batch):
             return fresh
-        self._register(id=batch.ids, row=_rows(batch.rows), ts=float_array(batch.ts))
-        known = f"SELECT row FROM batch SEMI JOIN (SELECT key FROM seen WHERE model = $model) s ON s.key = {self._key}"
-        repeated = self._rows(known, model=model)
-        distinct = f"SELECT count(*) - count(DISTINCT {self._key}) FROM batch WHERE id IS NOT NULL"
-        if self._one(distinct):
-            later = f"SELECT row FROM batch WHERE id IS NOT NULL QUALIFY row_number() OVER (PARTITION BY {self._key} ORDER BY row) > 1"
-            repeated = np.concatenate([repeated, self._rows(later)])
+        self._register(id=batch.ids, row=_row_numbers(batch.rows))
+        known = "(SELECT key FROM predictions WHERE model = $model) known"
+        repeated = self._rows(f"SELECT row FROM batch SEMI JOIN {known} ON known.key = {self._key}", model=model)
+        if self._one(f"SELECT count(*) - count(DISTINCT {self._key}) FROM batch WHERE id IS NOT NULL"):
+            order = f"row_number() OVER (PARTITION BY {self._key} ORDER BY row)"
+            later = self._rows(f"SELECT row FROM batch WHERE id IS NOT NULL QUALIFY {order} > 1")
+            repeated = np.concatenate([repeated, later])
         fresh[repeated] = False
-        if not fresh.all():
-            self._register(id=batch.ids.take(index_array(np.flatnonzero(fresh))), ts=float_array(batch.ts[fresh]))
-        self._run(f"INSERT INTO seen SELECT $model, {self._key}, ts FROM batch WHERE id IS NOT NULL", model=model)
         return fresh
 
-    def expect(self, model: str, batch: Predictions, scored: Scored) -> Settled | None:
-        """Remember fresh predictions without a label; what is settled at once by outcomes that came before them."""
-        if batch.ids is None or batch.ids.null_count == batch.rows:
+    def remember(self, model: str, batch: Predictions, scored: Scored, settled: Mask) -> Settled | None:
+        """Remember fresh predictions, `settled` where they carry their label; and settle those awaited already."""
+        if _anonymous(batch):
             return None
-        self._register(id=batch.ids, row=_rows(batch.rows), ts=float_array(scored.ts),
-                       version=text_array(batch.version), cell=index_array(scored.cell), value=float_array(scored.value),
-                       weight=float_array(scored.weight))  # fmt: skip
-        insert = f"SELECT $model, {self._key}, ts, version, cell, value, weight FROM batch WHERE id IS NOT NULL"
-        self._run(f"INSERT INTO pending {insert}", model=model)
+        if settled.any():
+            self._remember_settled(model, batch.take(settled) if not settled.all() else batch)
+        if settled.all():
+            return None
+        if settled.any():
+            batch, scored = batch.take(~settled), scored.take(~settled)
+        self._register(
+            id=batch.ids,
+            ts=float_array(scored.ts),
+            version=text_array(batch.version),
+            cell=index_array(scored.cell),
+            value=float_array(scored.value),
+            weight=float_array(scored.weight),
+        )
+        columns = f"$model, {self._key}, ts, version, cell, value, weight, false"
+        self._run(f"INSERT INTO predictions SELECT {columns} FROM batch WHERE id IS NOT NULL", model=model)
         if not self._one("SELECT count(*) FROM waiting WHERE model = $model", model=model):
             return None
         ready = f"SELECT key, w.ts, w.label FROM waiting w JOIN batch ON key = {self._key} WHERE w.model = $model"
         self._run(f"CREATE OR REPLACE TEMP TABLE ready AS {ready}", model=model)
-        settled = self._settle(model)
+        found = self._settle(model)
         self._run("DELETE FROM waiting WHERE model = $model AND key IN (SELECT key FROM ready)", model=model)
-        return settled
+        return found
+
+    def _remember_settled(self, model: str, batch: Predictions) -> None:
+        """Remember the ids of predictions that need nothing more."""
+        self._register(id=batch.ids, ts=float_array(batch.ts))
+        columns = f"$model, {self._key}, ts, NULL, NULL, NULL, NULL, true"
+        self._run(f"INSERT INTO predictions SELECT {columns} FROM batch WHERE id IS NOT NULL", model=model)
 
     def settle(self, model: str, outcomes: Outcomes, rejected: Counter[str]) -> Settled | None:
         """What `outcomes` settle; those whose prediction has not come wait for it, a second one is refused."""
-        self._register(id=outcomes.ids, row=_rows(outcomes.rows), ts=float_array(outcomes.ts),
-                       label=text_array(outcomes.label))  # fmt: skip
+        self._register(
+            id=outcomes.ids,
+            row=_row_numbers(outcomes.rows),
+            ts=float_array(outcomes.ts),
+            label=text_array(outcomes.label),
+        )
         first = f"SELECT {self._key} AS key, arg_min(ts, row) AS ts, arg_min(label, row) AS label FROM batch GROUP BY 1"
         self._run(f"CREATE OR REPLACE TEMP TABLE ready AS {first}")
-        distinct = self._one("SELECT count(*) FROM ready")
         settled = self._settle(model)
         matched = 0 if settled is None else len(settled.delay)
-        unknown = "FROM ready WHERE key NOT IN (SELECT key FROM {0} WHERE model = $model)"
-        late = f"{unknown.format('seen')} AND key NOT IN (SELECT key FROM waiting WHERE model = $model)"
-        waiting = self._one(f"SELECT count(*) {late}", model=model)
-        self._run(f"INSERT INTO waiting SELECT $model, key, ts, label {late}", model=model)
-        if repeated := outcomes.rows - distinct + (distinct - matched - waiting):
+        early = (
+            "FROM ready ANTI JOIN (SELECT key FROM predictions WHERE model = $model) p USING (key) "
+            "ANTI JOIN (SELECT key FROM waiting WHERE model = $model) w USING (key)"
+        )
+        waiting = self._one(f"SELECT count(*) {early}", model=model)
+        if waiting:
+            self._run(f"INSERT INTO waiting SELECT $model, key, ts, label {early}", model=model)
+        if repeated := outcomes.rows - matched - waiting:
             rejected["duplicate_outcome"] += repeated
         return settled
 
     def expire(self, before: float) -> int:
         """Forget what is older than `before`; the number of outcomes whose prediction never came."""
         orphans = int(self._one("SELECT count(*) FROM waiting WHERE ts < $before", before=before))
-        for table in ("seen", "pending", "waiting"):
+        for table in ("predictions", "waiting"):
             self._run(f"DELETE FROM {table} WHERE ts < $before", before=before)
         return orphans
 
@@ -114,12 +134,14 @@ class Ledger:
         """Join `ready` to pending predictions, and take those out of the pending ones."""
         join = (
             "SELECT p.cell, p.value, p.ts, p.weight, p.version, r.label, r.ts - p.ts AS delay "
-            "FROM ready r JOIN pending p ON p.key = r.key WHERE p.model = $model"
+            "FROM ready r JOIN predictions p ON p.key = r.key WHERE p.model = $model AND NOT p.settled"
         )
-        found = _arrow(self._connection.execute(join, {"model": model}))
+        relation = self._connection.sql(join, params={"model": model})
+        found = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.arrow()
         if found.num_rows == 0:
             return None
-        self._run("DELETE FROM pending WHERE model = $model AND key IN (SELECT key FROM ready)", model=model)
+        done = "model = $model AND NOT settled AND key IN (SELECT key FROM ready)"
+        self._run(f"UPDATE predictions SET settled = true WHERE {done}", model=model)
         column = {name: found.column(name).combine_chunks() for name in found.column_names}
         number = {name: float_values(column[name].cast(pa.float64())) for name in ("value", "ts", "weight", "delay")}
         cell = float_values(column["cell"].cast(pa.float64())).astype(np.intp)
@@ -138,13 +160,13 @@ class Ledger:
         return row[0]
 
     def _rows(self, query: str, **values: Any) -> NDArray[np.int64]:
-        rows: NDArray[np.int64] = self._connection.execute(query, values or None).fetchnumpy()["row"]
-        return rows.astype(np.int64)
+        found = self._connection.execute(query, values or None).fetchnumpy()["row"]
+        return np.asarray(found, dtype=np.int64)
 
 
-def _arrow(result: Any) -> pa.Table:
-    return result.to_arrow_table() if hasattr(result, "to_arrow_table") else result.fetch_arrow_table()
-
-
-def _rows(count: int) -> pa.Array:
+def _row_numbers(count: int) -> pa.Array:
     return index_array(np.arange(count))
+
+
+def _anonymous(batch: Predictions) -> bool:
+    return batch.ids is None or batch.ids.null_count == batch.rows

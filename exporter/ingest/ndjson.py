@@ -1,18 +1,20 @@
 """NDJSON to columns, in two ways that read alike.
 
-`read_lines` takes complete lines in memory and reports each bad one: for the live tail. `BulkReader` feeds DuckDB's
+`LineReader` takes complete lines in memory and reports each bad one: for the live tail. `BulkReader` feeds DuckDB's
 parallel reader through a pipe, which is several times faster; it stops at the first line that it cannot take, and
-then the caller reads that stretch again with `read_lines`.
+then the caller reads that stretch again with `LineReader`.
 """
 
+import contextlib
+import fcntl
 import json
 import math
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import duckdb
 import msgspec
@@ -22,8 +24,9 @@ import pyarrow as pa
 from exporter.ingest.records import NUMBERS, OBJECTS, TEXTS, Records
 from exporter.ingest.schema import FeatureSchema
 from exporter.profile.columns import (
+    Column,
     NumericColumn,
-    TextColumn,
+    combined,
     numbers_of,
     numeric_column,
     string_array,
@@ -37,32 +40,49 @@ _BATCH = 122_880  # rows of a DuckDB row group
 _PIPE = 1024 * 1024  # bytes that Linux lets an unprivileged process buffer in a pipe
 
 Scalar = int | float | str | bool | None
-LineParser = Callable[[bytes], tuple[list[Records], Counter[str]]]
 
 
-class _Line(Protocol):
-    features: Any
-
-
-def line_parser(schema: FeatureSchema) -> LineParser:
-    """A function from complete lines to records and what was refused, by reason.
+class LineReader:
+    """Reads complete lines in memory, naming what it refuses.
 
     Typed decoding is fast and takes nearly all lines; one that it refuses is decoded leniently (NaN literals,
     features of a wrong type) and refused only when it is no JSON object.
     """
-    names = schema.names
-    places = {name: f"f{place}" for place, name in enumerate(names)}
-    fields: list[Any] = [
-        (places[name], float | None if name not in schema.category else Scalar, None) for name in names
-    ]
-    features = msgspec.defstruct("Features", fields, rename={place: name for name, place in places.items()})
-    line = msgspec.defstruct("Line", [*_LINE_FIELDS, ("features", features | None, None)])
-    decode = msgspec.json.Decoder(line).decode
-    nothing = features()
 
-    def lenient(text: bytes) -> _Line | None:
+    def __init__(self, schema: FeatureSchema) -> None:
+        self._schema = schema
+        self._places = {name: f"f{place}" for place, name in enumerate(schema.names)}
+        fields: list[Any] = [
+            (place, Scalar if name in schema.category else float | None, None) for name, place in self._places.items()
+        ]
+        rename = {place: name for name, place in self._places.items()}
+        self._features: Any = msgspec.defstruct("Features", fields, rename=rename)
+        self._line: Any = msgspec.defstruct("Line", [*_LINE_FIELDS, ("features", self._features | None, None)])
+        self._decode = msgspec.json.Decoder(self._line).decode
+
+    def read(self, text: bytes) -> tuple[list[Records], Counter[str]]:
+        """The records of `text`, and how many lines were refused for which reason; blank lines are none."""
+        good: list[Any] = []
+        mended: list[Any] = []
+        rejected = Counter[str]()
+        for entry in text.split(b"\n"):
+            if len(entry) > MAX_LINE:
+                rejected["oversized"] += 1
+                continue
+            try:
+                good.append(self._decode(entry))
+            except (msgspec.MsgspecError, RecursionError):
+                if (line := self._mend(entry)) is not None:
+                    mended.append(line)
+                elif entry.strip():
+                    rejected["malformed"] += 1
+        parts = [(good, _typed_numbers), (mended, numbers_of)]
+        return [self._columns(lines, numeric) for lines, numeric in parts if lines], rejected
+
+    def _mend(self, entry: bytes) -> Any:
+        """The line as Python reads it, types unchecked; None when it is no JSON object."""
         try:
-            data = json.loads(text)
+            data = json.loads(entry)
         except (ValueError, RecursionError):
             return None
         if not isinstance(data, dict):
@@ -70,35 +90,17 @@ def line_parser(schema: FeatureSchema) -> LineParser:
         inner = data.get("features")
         values = inner if isinstance(inner, dict) else {}
         known = {name: data.get(name) for name, *_ in _LINE_FIELDS}
-        made: _Line = line(**known, features=features(**{places[n]: values[n] for n in names if n in values}))
-        return made
+        features = {place: values[name] for name, place in self._places.items() if name in values}
+        return self._line(**known, features=self._features(**features))
 
-    def columns(lines: list[Any], numeric: Callable[[list[Any]], NumericColumn]) -> Records:
-        inner = [entry.features or nothing for entry in lines]
-        read = {name: [getattr(row, place) for row in inner] for name, place in places.items()}
-        return _records(
-            lines, {name: (texts_of if name in schema.category else numeric)(read[name]) for name in names}, numeric
-        )
-
-    def parse(text: bytes) -> tuple[list[Records], Counter[str]]:
-        good, mended, rejected = [], [], Counter[str]()
-        for entry in text.splitlines():
-            if len(entry) > MAX_LINE:
-                rejected["oversized"] += 1
-                continue
-            try:
-                good.append(decode(entry))
-            except (msgspec.MsgspecError, RecursionError):
-                if not entry.strip():
-                    continue
-                if (found := lenient(entry)) is None:
-                    rejected["malformed"] += 1
-                else:
-                    mended.append(found)
-        parts = [(good, _typed_numbers), (mended, numbers_of)]
-        return [columns(lines, numeric) for lines, numeric in parts if lines], rejected
-
-    return parse
+    def _columns(self, lines: list[Any], numeric: Callable[[list[Any]], NumericColumn]) -> Records:
+        nothing = self._features()
+        inner = [line.features or nothing for line in lines]
+        features: dict[str, Column] = {}
+        for name, place in self._places.items():
+            values = [getattr(row, place) for row in inner]
+            features[name] = texts_of(values) if name in self._schema.category else numeric(values)
+        return _records(lines, features, numeric)
 
 
 _LINE_FIELDS: list[Any] = [
@@ -123,7 +125,7 @@ def _typed_numbers(values: list[Any]) -> NumericColumn:
 
 
 def _records(
-    lines: Sequence[Any], features: dict[str, NumericColumn | TextColumn], numeric: Callable[[list[Any]], NumericColumn]
+    lines: Sequence[Any], features: dict[str, Column], numeric: Callable[[list[Any]], NumericColumn]
 ) -> Records:
     return Records(
         kind=texts_of([line.kind for line in lines]),
@@ -173,7 +175,7 @@ class BulkReader:
         self._connection = duckdb.connect(config={"threads": threads, "preserve_insertion_order": False})
         self._connection.execute("SET TimeZone='UTC'")
 
-    def read(self, chunks: Iterator[bytes]) -> list[Records]:
+    def read(self, chunks: Iterator[bytes | memoryview]) -> Records:
         """All records of `chunks`, which hold complete lines; `duckdb.Error` when a line is not as it should be."""
         reader, writer = os.pipe()
         _widen(writer)
@@ -181,11 +183,18 @@ class BulkReader:
         feeder.start()
         try:
             result = self._connection.sql(self._query(f"/dev/fd/{reader}"))
-            batches = list(result.fetch_arrow_reader(_BATCH) if _OLD else result.to_arrow_reader(_BATCH))
+            table = result.to_arrow_table() if hasattr(result, "to_arrow_table") else result.arrow()
         finally:
             os.close(reader)  # a feeder that still writes gets EPIPE and ends
             feeder.join()
-        return [self._columns(batch) for batch in batches if batch.num_rows]
+        return self._columns(table)
+
+    def stream(self, path: str) -> Iterator[Records]:
+        """All records of a plain file, a batch at a time while DuckDB parses on; `duckdb.Error` as in `read`."""
+        relation = self._connection.sql(self._query(path))
+        make = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
+        for batch in make(_BATCH):
+            yield self._columns(pa.Table.from_batches([batch]))
 
     def _query(self, path: str) -> str:
         inner = ", ".join(f"{_quoted(name)} {'VARCHAR' if name in self._schema.category else 'DOUBLE'}"
@@ -204,8 +213,10 @@ class BulkReader:
             f"maximum_object_size={MAX_LINE}, ignore_errors=false)"
         )
 
-    def _columns(self, batch: pa.RecordBatch) -> Records:
-        column = batch.column
+    def _columns(self, table: pa.Table) -> Records:
+        def column(name: str) -> pa.Array:
+            return combined(table.column(name))
+
         features = {
             name: (text_column if name in self._schema.category else numeric_column)(column(f"features.{name}"))
             for name in self._schema.names
@@ -218,17 +229,13 @@ class BulkReader:
             ids=column("id"),
             numbers={name: numeric_column(column(name)) for name in NUMBERS},
             texts={name: text_column(column(name)) for name in TEXTS},
-            objects=_objects(batch),
+            objects=_objects({name: column(name) for name in OBJECTS}),
             features=features,
         )
 
 
-_OLD = not hasattr(duckdb.DuckDBPyRelation, "to_arrow_reader")
-
-
-def _objects(batch: pa.RecordBatch) -> dict[str, Sequence[Any]]:
+def _objects(columns: Mapping[str, pa.Array]) -> dict[str, Sequence[Any]]:
     """JSON texts as Python values; a column without any costs nothing."""
-    columns = {name: batch.column(name) for name in OBJECTS}
     return {
         name: [None if text is None else json.loads(text) for text in column.to_pylist()]
         for name, column in columns.items()
@@ -236,7 +243,7 @@ def _objects(batch: pa.RecordBatch) -> dict[str, Sequence[Any]]:
     }
 
 
-def _feed(descriptor: int, chunks: Iterator[bytes]) -> None:
+def _feed(descriptor: int, chunks: Iterator[bytes | memoryview]) -> None:
     try:
         for chunk in chunks:
             view = memoryview(chunk)
@@ -249,13 +256,9 @@ def _feed(descriptor: int, chunks: Iterator[bytes]) -> None:
 
 
 def _widen(descriptor: int) -> None:
-    import fcntl
-
     if hasattr(fcntl, "F_SETPIPE_SZ"):
-        try:
+        with contextlib.suppress(OSError):  # a smaller pipe is only slower
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE)
-        except OSError:
-            pass  # a smaller pipe is only slower
 
 
 def _quoted(name: str) -> str:

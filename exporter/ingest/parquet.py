@@ -18,6 +18,7 @@ from exporter.ingest.records import NUMBERS, OBJECTS, TEXTS, Records
 from exporter.ingest.schema import FeatureSchema
 from exporter.profile.columns import (
     Column,
+    Floats,
     NumericColumn,
     TextColumn,
     any_of,
@@ -96,7 +97,8 @@ def _no_numbers(rows: int) -> NumericColumn:
     return NumericColumn(np.zeros(rows), np.ones(rows, dtype=bool))
 
 
-def timestamps(array: pa.Array) -> NumericColumn | Any:
+def timestamps(array: pa.Array) -> Floats:
+    """Unix seconds of a column of numbers, time stamps or RFC 3339 texts; NaN where there is none."""
     if pa.types.is_timestamp(array.type):
         micros = array.cast(pa.timestamp("us", array.type.tz), safe=False).cast(pa.int64())
         seconds = numeric_column(micros).or_nan()

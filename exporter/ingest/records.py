@@ -76,11 +76,9 @@ class Sorted:
 
     @property
     def newest(self) -> float:
-        """The newest prediction's or counts record's time; minus infinity without any."""
+        """The newest prediction's time; minus infinity without any."""
         batches = [batch for several in self.predictions.values() for batch in several]
-        reports = [report for several in self.reports.values() for report in several]
-        times = [*(float(batch.ts.max()) for batch in batches), *(report.ts for report in reports)]
-        return max(times, default=-math.inf)
+        return max((float(batch.ts.max()) for batch in batches), default=-math.inf)
 
     def add(self, other: "Sorted") -> None:
         """Take in what `other` holds."""

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import logging
 import os
+import stat
 import zlib
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
@@ -26,7 +27,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 from exporter.errors import DataError
-from exporter.ingest.ndjson import CHUNK, MAX_LINE, BulkReader, line_parser
+from exporter.ingest.ndjson import CHUNK, MAX_LINE, BulkReader, LineReader
 from exporter.ingest.parquet import ParquetReader, timestamps
 from exporter.ingest.records import Records
 from exporter.ingest.schema import FeatureSchema
@@ -61,12 +62,13 @@ class LogFile:
 
     def open(self) -> IO[bytes]:
         """The file's uncompressed bytes (Parquet as it is)."""
-        raw: Any = Path(self.path).open("rb") if self.filesystem is None else self.filesystem.open_input_file(self.path)  # noqa: SIM115
+        raw: Any = self.filesystem.open_input_file(self.path) if self.filesystem else Path(self.path).open("rb")  # noqa: SIM115 - the caller closes it
         if self.path.endswith(".gz"):
-            return gzip.open(raw, "rb")  # type: ignore[return-value]  # a GzipFile reads like any file
-        if self.path.endswith(".zst"):
-            return zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        return raw  # type: ignore[no-any-return]  # Arrow's files are untyped
+            raw = gzip.GzipFile(fileobj=raw)
+        elif self.path.endswith(".zst"):
+            raw = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+        stream: IO[bytes] = raw
+        return stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +101,21 @@ def find_files(paths: Sequence[str]) -> list[LogFile]:
 
 
 def _local(path: str) -> Iterator[LogFile]:
-    names = [str(child) for child in sorted(Path(path).iterdir()) if child.name.endswith(_SUFFIXES)] if Path(
-        path).is_dir() else glob.glob(path, recursive=True) or ([path] if Path(path).exists() else [])  # fmt: skip
-    for name in names:
+    place = Path(path)
+    if place.is_dir():
+        found = [child for child in place.iterdir() if child.name.endswith(_SUFFIXES)]
+    elif place.exists():
+        found = [place]  # a name that exists is that file, whatever characters it has
+    else:
+        found = [Path(name) for name in glob.glob(path, recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern
+    for file in found:
         try:
-            status = os.stat(name)
+            status = file.stat()
         except FileNotFoundError:
             continue  # rotated away between the listing and now
-        if not os.path.isdir(name):
-            yield LogFile(name, status.st_size, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+        if stat.S_ISREG(status.st_mode):
+            version = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+            yield LogFile(str(file), status.st_size, version)
 
 
 def _remote(url: str) -> Iterator[LogFile]:
@@ -135,7 +143,7 @@ class LogReader:
     """False for one-shot work: a last line without its newline counts as a line."""
 
     def __post_init__(self) -> None:
-        self._lines = line_parser(self.schema)
+        self._lines = LineReader(self.schema)
         self._bulk = BulkReader(self.schema)
         self._parquet = ParquetReader(self.schema, self.only_model)
         self._followed: dict[str, _Followed] = {}
@@ -152,6 +160,15 @@ class LogReader:
             except (OSError, EOFError, zlib.error, zstandard.ZstdError, pa.ArrowException, DataError) as error:
                 self._unreadable[file.path] = file.version
                 log.warning("cannot read %s: %s; it is tried again when it changes", file.path, error)
+
+    def stream(self, file: LogFile) -> Iterator[Piece]:
+        """A whole plain file at full speed, without positions; `duckdb.Error` at a line that is not as it should be."""
+        for place, records in enumerate(self._bulk.stream(file.path)):
+            yield Piece((records,), Counter(), file.path, 0, 0 if place else file.size)
+
+    def read(self, file: LogFile) -> Iterator[Piece]:
+        """What is new in one file."""
+        yield from self._read(file)
 
     def forget(self) -> None:
         """Go back to the committed positions, after a commit that failed."""
@@ -175,7 +192,7 @@ class LogReader:
                 continue
             inode = os.fstat(followed.handle.fileno()).st_ino
             try:
-                gone = os.stat(path).st_ino != inode
+                gone = Path(path).stat().st_ino != inode
             except FileNotFoundError:
                 gone = True
             if gone:
@@ -256,13 +273,13 @@ class LogReader:
     def _parse(self, block: bytes) -> tuple[tuple[Records, ...], Counter[str]]:
         if len(block) >= BULK_FROM:
             try:
-                return tuple(self._bulk.read(iter([block]))), Counter()
+                return (self._bulk.read(iter([block])),), Counter()
             except duckdb.Error as error:
                 log.debug("reading a block line by line: %s", error)
         records: list[Records] = []
         rejected = Counter[str]()
         for chunk in _chunks(block):
-            read, refused = self._lines(chunk)
+            read, refused = self._lines.read(chunk)
             records += read
             rejected += refused
         return tuple(records), rejected
@@ -270,7 +287,8 @@ class LogReader:
 
 def _read_block(stream: IO[bytes]) -> tuple[bytes, str | None]:
     """Up to a block of bytes; then None to go on, '' at the end, or what is wrong there (a torn compressed file)."""
-    parts, wanted = [], BLOCK
+    parts: list[bytes] = []
+    wanted = BLOCK
     while wanted > 0:
         try:
             data = stream.read(min(wanted, 1024 * 1024))

@@ -61,7 +61,7 @@ class Predictions:
 
 
 def _positions(index: NDArray[np.intp] | Mask) -> NDArray[np.intp]:
-    return np.flatnonzero(index) if index.dtype == bool else index
+    return np.flatnonzero(index) if index.dtype == bool else index.astype(np.intp)
 
 
 @dataclass(frozen=True, slots=True)

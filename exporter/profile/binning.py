@@ -85,7 +85,8 @@ def _linear(edges: Floats, cells: int) -> CellOf:
         position *= scale
         np.fmax(position, 0, out=position)
         np.fmin(position, cells - 1, out=position)
-        return position.astype(np.intp)
+        cells_of_values: Codes = position.astype(np.intp)
+        return cells_of_values
 
     return cell_of
 
@@ -98,7 +99,8 @@ def _logarithmic(edges: Floats) -> CellOf:
 
     def cell_of(values: Floats) -> Codes:
         position = np.clip(_order(values), low, high) - low
-        return np.clip(position >> shift, 0, top)
+        cells: Codes = np.clip(position >> shift, 0, top)
+        return cells
 
     return cell_of
 

@@ -79,7 +79,8 @@ def null_mask(array: pa.Array) -> Mask | None:
     bitmap = np.frombuffer(array.buffers()[0], dtype=np.uint8)
     first, last = array.offset // 8, (array.offset + len(array) + 7) // 8
     bits = np.unpackbits(bitmap[first:last], bitorder="little")
-    return bits[array.offset % 8 :][: len(array)] == 0
+    missing: Mask = bits[array.offset % 8 :][: len(array)] == 0
+    return missing
 
 
 def float_values(array: pa.Array) -> Floats:
@@ -175,7 +176,8 @@ def texts_of(values: list[Any]) -> TextColumn:
 def combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
     """One array of a column that may come in chunks."""
     if isinstance(column, pa.ChunkedArray):
-        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        chunk: pa.Array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        return chunk
     return column
 
 

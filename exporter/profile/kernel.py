@@ -127,10 +127,10 @@ class Kernel:
             ).or_nan()
         predicted = self.label_codes(batch.prediction)
         if self.model.task == "multiclass":
-            cells = np.nan_to_num(batch.confidence * CONFIDENCE_CELLS, nan=CONFIDENCE_CELLS)
-            confidence = np.clip(cells, 0, CONFIDENCE_CELLS - 1).astype(np.intp)
-            confidence[np.isnan(batch.confidence)] = CONFIDENCE_CELLS
-            return _joint(predicted, confidence, CONFIDENCE_CELLS + 1), batch.confidence
+            sure = np.isfinite(batch.confidence)
+            share = np.where(sure, batch.confidence, 0.0)
+            cells = np.minimum((share * CONFIDENCE_CELLS).astype(np.intp), CONFIDENCE_CELLS - 1)
+            return _joint(predicted, np.where(sure, cells, CONFIDENCE_CELLS), CONFIDENCE_CELLS + 1), batch.confidence
         scored = np.isfinite(batch.score)
         from_score = np.where(scored, batch.score >= self.model.decision_threshold, -1).astype(np.intp)
         predicted = np.where(predicted >= 0, predicted, from_score)
@@ -145,12 +145,12 @@ class Kernel:
                 classes = len(self._classes) + 1
                 codes, predicted = self.label_codes(label), scored.cell // (CONFIDENCE_CELLS + 1)
                 add.some("outcome", known, codes * classes + predicted, weight)
-                return codes == predicted
+                return np.equal(codes, predicted)
             case "binary":
                 codes, predicted = self.label_codes(label), scored.cell // (SCORE_CELLS + 1)
                 add.some("outcome", known, codes * (2 * (SCORE_CELLS + 1)) + scored.cell, weight)
                 self._add_losses(add, scored.value, codes.astype(np.float64), known, weight)
-                return codes == predicted
+                return np.equal(codes, predicted)
         raise AssertionError(self.model.task)
 
     @staticmethod
@@ -257,4 +257,4 @@ class _Adder:
     def _by_group(self, values: Floats) -> Floats:
         if self._groups is None:
             return np.array([values.sum()])
-        return np.bincount(self._groups, weights=values, minlength=self._count)
+        return np.bincount(self._groups, weights=values, minlength=self._count).astype(np.float64, copy=False)

@@ -58,9 +58,9 @@ def score_mids() -> NDArray[np.float64]:
 
 
 def _block_codes(scores: NDArray[np.float64]) -> NDArray[np.int32]:
-    inside = np.clip(np.nan_to_num(scores, nan=0.0), EDGES[1] / 2, 1 - EDGES[1] / 2)
+    inside = np.fmin(np.fmax(scores, EDGES[1] / 2), 1 - EDGES[1] / 2)  # unlike clip, these take NaN for the lowest
     logit = np.log(inside / (1 - inside))
-    guess = np.clip(logit * (CELLS / (2 * LOGIT_RANGE)) + CELLS // 2, 0, CELLS - 1).astype(np.int32)
+    guess: NDArray[np.int32] = np.clip(logit * (CELLS / (2 * LOGIT_RANGE)) + CELLS // 2, 0, CELLS - 1).astype(np.int32)
     guess += inside >= EDGES[guess + 1]
     guess -= inside < EDGES[guess]
     return guess

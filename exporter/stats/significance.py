@@ -1,7 +1,7 @@
 """Could it be noise? Effective sample sizes, p-values of distances under no drift, correction for many features.
 
 In go the counts behind a distance and the effective rows of both sides; out comes the probability of a value at least
-this high when both sides are drawn, row by row, from one distribution. Rows that depend on each other (sessions,
+this high when both sides are drawn, row by row, from one distribution. Rows that depend on each other (visits,
 hours, users) move more than that: such a p-value is then too small, and calibration on reference windows is the cure.
 """
 

@@ -49,9 +49,7 @@ def gauge(family: Family | str, labels: Labels, value: float | Rate) -> Series:
     return Series(family if isinstance(family, str) else family.name, TARGET | labels, value)
 
 
-def simple(  # noqa: PLR0917 - a row of the table
-    alert: str, at: int, family: Family | str, labels: Labels, bad: float, good: float, value: str = ""
-) -> Case:
+def simple(alert: str, at: int, family: Family | str, labels: Labels, bad: float, good: float, value: str = "") -> Case:
     """An alert on one gauge."""
     found = TARGET | labels
     return Case(alert, at, (gauge(family, labels, bad),), (gauge(family, labels, good),), found, value)
@@ -68,9 +66,7 @@ def feature_drift(degree: str, bad: float, good: float) -> Case:
     return Case(f"FeatureDrift{degree}", 10, series(bad), series(good), found, f"{bad:.3f}")
 
 
-def ratio(  # noqa: PLR0917 - a row of the table
-    alert: str, at: int, part: Family, whole: Family, more: Labels, value: str, bad: float, good: float
-) -> Case:
+def ratio(alert: str, at: int, part: Family, whole: Family, more: Labels, value: str, bad: float, good: float) -> Case:
     def series(share: float) -> tuple[Series, ...]:
         return (gauge(part, MODEL | more, Rate(6000 * share)), gauge(whole, MODEL, Rate(6000)))
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from exporter import names
 from exporter.config import load_config
 from exporter.demo import story, workspace
-from exporter.demo.flights import DAY, MODEL_NAME
+from exporter.demo.flights import DAY, MODEL_NAME, YEAR_START
 from exporter.demo.model import DelayModel
 from exporter.demo.processes import LOOPBACK
 from exporter.demo.progress import Firing, Status, line, read_status, shown, table
@@ -41,17 +41,19 @@ def alert(name: str, severity: str, state: str, **labels: str) -> dict[str, obje
 
 
 ALERTS = [
+    alert("PredictionAucLow", "warning", "active", model_name="flight_delay", window="1d"),
+    alert("FeatureDriftSevere", "critical", "active", model_name="flight_delay", feature="temp"),
     alert("FeatureDriftSevere", "critical", "active", model_name="flight_delay", feature="pressure"),
+    alert("Watchdog", "none", "active"),
     alert("FeatureDriftMinor", "info", "suppressed", model_name="flight_delay", feature="pressure"),
-    alert("PredictionAucLow", "warning", "active", model_name="flight_delay"),
+    alert("PredictionAucLow", "warning", "active", model_name="flight_delay", window="28d"),
 ]
 STATUS = Status(
     psi={"temp": 0.41, "pressure": 0.62},
     auc={"1d": 0.58, "28d": 0.71},
     alerts=(
-        Firing("FeatureDriftSevere", "critical", "pressure", silenced=False),
-        Firing("FeatureDriftMinor", "info", "pressure", silenced=True),
-        Firing("PredictionAucLow", "warning", "flight_delay", silenced=False),
+        Firing("FeatureDriftSevere", "critical", ("pressure", "temp")),
+        Firing("PredictionAucLow", "warning", ("",)),
     ),
 )
 
@@ -116,7 +118,7 @@ def test_the_table_shows_log_time_drift_auc_and_what_fires(run: Replay) -> None:
 def test_the_line_names_the_most_drifted_feature_first(run: Replay) -> None:
     text = line(STATUS, run)
     assert text.index("pressure=0.62") < text.index("temp=0.41")
-    assert text.endswith("firing: FeatureDriftSevere(pressure) PredictionAucLow(flight_delay)")
+    assert text.endswith("firing: FeatureDriftSevere(pressure temp) PredictionAucLow")
 
 
 def test_a_terminal_gets_the_table_and_a_pipe_gets_lines_now_and_then(run: Replay) -> None:
@@ -182,15 +184,14 @@ def test_missing_generated_files_are_all_named(tmp_path: Path) -> None:
 def test_traffic_alone_writes_january_replays_and_is_continued(
     tmp_path: Path, scored_year: tuple[pd.DataFrame, DelayModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(story, "year", lambda: scored_year)
-    story.run_demo(traffic=tmp_path, speed=10 * DAY, seconds=1.5)
-    first = newest_time(tmp_path)
-    assert first is not None
-    assert story.REPLAY_START < first < story.REPLAY_START + 30 * DAY
-    january = {path: path.stat().st_mtime_ns for path in tmp_path.glob(f"{MODEL_NAME}-00?.ndjson")}
+    scored, model = scored_year
+    january: dict[Path, int] = {}
+    for days in (30, 32):
+        departing = scored[scored["ts"] < YEAR_START + days * DAY]
+        monkeypatch.setattr(story, "year", lambda departing=departing: (departing, model))
+        story.run_demo(traffic=tmp_path, speed=1e9)
+        assert newest_time(tmp_path) == departing["outcome_ts"].max()
+        at_once = {path: path.stat().st_mtime_ns for path in tmp_path.glob(f"{MODEL_NAME}-00?.ndjson")}
+        january = january or at_once
+        assert at_once == january
     assert len(january) == 4
-    story.run_demo(traffic=tmp_path, speed=10 * DAY, seconds=1.5)
-    second = newest_time(tmp_path)
-    assert second is not None
-    assert second > first
-    assert {path: path.stat().st_mtime_ns for path in january} == january

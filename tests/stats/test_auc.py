@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from exporter.stats.auc import auc, auc_error_bound, hanley_mcneil_interval
+from exporter.stats.auc import auc, auc_error_bound, delong_interval, hanley_mcneil_interval
 from exporter.stats.result import Interval, NotEnoughData
 
 Floats = NDArray[np.float64]
@@ -74,19 +74,58 @@ def test_a_distribution_against_itself_is_chance() -> None:
     assert auc(counts, counts) == pytest.approx(0.5, abs=1e-12)
 
 
+def _drawn(rng: np.random.Generator, n: int, m: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Counts of n positives N(1, 1) and m negatives N(0, 1), whose AUC is TRUTH."""
+    edges = np.linspace(-4, 6, 400)
+    return np.histogram(rng.normal(1, 1, n), edges)[0], np.histogram(rng.normal(0, 1, m), edges)[0]
+
+
+TRUTH = 0.5 * (1 + math.erf(1 / 2))  # P(N(1, 1) > N(0, 1)) = Phi(1 / sqrt 2)
+
+
 @pytest.mark.parametrize(("n", "m"), [(100, 100), (400, 400), (60, 3_000), (3_000, 60)])
-def test_the_interval_covers_the_truth_nineteen_times_in_twenty(n: int, m: int) -> None:
+def test_delongs_interval_covers_the_truth_nineteen_times_in_twenty_rare_class_or_not(n: int, m: int) -> None:
     rng = np.random.default_rng(11)
-    truth, runs, hits = 0.5 * (1 + math.erf(1 / 2)), 600, 0  # scores N(1, 1) and N(0, 1): Phi(1 / sqrt 2)
-    edges = np.linspace(-4, 5, 400)
-    for _ in range(runs):
-        positive, negative = np.histogram(rng.normal(1, 1, n), edges)[0], np.histogram(rng.normal(0, 1, m), edges)[0]
-        area = auc(positive, negative)
-        assert isinstance(area, float)
-        interval = hanley_mcneil_interval(area, n, m)
+    hits = 0
+    for _ in range(600):
+        interval = delong_interval(*_drawn(rng, n, m), n, m)
         assert isinstance(interval, Interval)
-        hits += interval.lower <= truth <= interval.upper
-    assert hits / runs == pytest.approx(0.95, abs=0.03)
+        hits += interval.lower <= TRUTH <= interval.upper
+    assert hits / 600 == pytest.approx(0.95, abs=0.027)  # three standard errors of 600 runs
+
+
+def test_hanley_and_mcneils_interval_covers_it_too_when_the_classes_are_even() -> None:
+    rng = np.random.default_rng(11)
+    hits = 0
+    for _ in range(600):
+        area = auc(*_drawn(rng, 200, 200))
+        assert isinstance(area, float)
+        interval = hanley_mcneil_interval(area, 200, 200)
+        assert isinstance(interval, Interval)
+        hits += interval.lower <= TRUTH <= interval.upper
+    assert hits / 600 == pytest.approx(0.95, abs=0.027)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_delongs_variance_is_that_of_the_placements_of_single_rows(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    up, down = rng.integers(0, 6, 40), rng.integers(0, 5, 90)
+    wins = np.array([[1.0 if u > d else 0.5 if u == d else 0.0 for d in down] for u in up])
+    variance = wins.mean(axis=1).var(ddof=1) / 40 + wins.mean(axis=0).var(ddof=1) / 90
+    half = 1.959963984540054 * math.sqrt(variance)
+    ours = delong_interval(np.bincount(up, minlength=6), np.bincount(down, minlength=6), 40, 90)
+    assert ours == pytest.approx((wins.mean() - half, wins.mean() + half), abs=1e-9)
+
+
+@given(tables(), st.floats(1, 1e6), st.floats(1, 1e6))
+def test_delongs_interval_holds_the_area_stays_inside_0_and_1_and_has_width(
+    table: tuple[Floats, Floats], n: float, m: float
+) -> None:
+    area, interval = auc(*table), delong_interval(*table, n, m)
+    assert isinstance(area, float)
+    assert isinstance(interval, Interval)
+    assert 0 <= interval.lower <= area <= interval.upper <= 1
+    assert interval.upper > interval.lower
 
 
 def test_the_interval_follows_the_published_formula_with_unequal_classes() -> None:
@@ -105,9 +144,9 @@ def test_the_interval_holds_the_area_stays_inside_0_and_1_and_has_width(area: fl
 
 
 def test_few_rows_in_perfect_order_do_not_claim_certainty() -> None:
-    interval = hanley_mcneil_interval(1.0, 3, 3)
-    assert isinstance(interval, Interval)
-    assert interval.lower < 0.8
+    for interval in (hanley_mcneil_interval(1.0, 3, 3), delong_interval([0, 3], [3, 0], 3, 3)):
+        assert isinstance(interval, Interval)
+        assert interval.lower < 0.8
 
 
 @pytest.mark.parametrize(
@@ -121,10 +160,12 @@ def test_few_rows_in_perfect_order_do_not_claim_certainty() -> None:
 def test_one_class_has_no_auc(positive: list[float], negative: list[float], why: str) -> None:
     assert auc(positive, negative) == NotEnoughData(0.0, 1.0, why)
     assert auc_error_bound(positive, negative) == NotEnoughData(0.0, 1.0, why)
+    assert delong_interval(positive, negative, 5, 5) == NotEnoughData(0.0, 1.0, why)
 
 
 def test_less_than_one_effective_row_of_a_class_has_no_interval() -> None:
     assert hanley_mcneil_interval(0.7, 0.5, 9) == NotEnoughData(0.5, 1.0, "fewer than one effective positive label")
+    assert delong_interval([1, 2], [2, 1], 0.5, 9) == hanley_mcneil_interval(0.7, 0.5, 9)
     assert hanley_mcneil_interval(0.7, 9, 0) == NotEnoughData(0, 1.0, "fewer than one effective negative label")
 
 
@@ -140,5 +181,7 @@ def test_what_is_no_count_area_or_number_of_rows_is_refused(bad: float) -> None:
         hanley_mcneil_interval(bad, 5, 5)
     with pytest.raises(ValueError, match="effective rows"):
         hanley_mcneil_interval(0.5, 5, bad)
+    with pytest.raises(ValueError, match="effective rows"):
+        delong_interval([1, 2], [2, 1], bad, 5)
     with pytest.raises(ValueError, match="same cells"):
         auc([1, 2], [1])

@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-# Prometheus' default buckets, and 1 and 2.5 ms before them, because small models answer in less than 5 ms.
-LATENCY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# Prometheus' default buckets, and 0.5, 1 and 2.5 ms before them, because small models answer in less than 5 ms.
+LATENCY_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _BOUND_NAMES = (*(f"{bound:g}" for bound in LATENCY_BOUNDS), "+Inf")
 # Each name becomes a time series; a service has tens of kinds of failure, not thousands.
 _MOST_ERROR_NAMES = 50

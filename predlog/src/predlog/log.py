@@ -34,7 +34,7 @@ class PredictionLog:
     change them after the call, or set `copy_features` (about one microsecond a call).
     """
 
-    def __init__(  # noqa: PLR0913 - each is a keyword with a default
+    def __init__(
         self,
         model: str,
         version: str,
@@ -79,7 +79,7 @@ class PredictionLog:
         self._guard = threading.RLock()  # reentrant, for a signal handler may log too
         self._worker: Worker | None = None
 
-    def log(  # noqa: PLR0913 - the fields of a record
+    def log(
         self,
         features: Any,
         *,
@@ -115,7 +115,7 @@ class PredictionLog:
         except Exception as problem:  # noqa: BLE001 - no exception may reach a request
             self._refuse_unread("a prediction was not logged", problem)
 
-    def log_batch(  # noqa: PLR0913 - the fields of a record
+    def log_batch(
         self,
         features: Any,
         *,

@@ -148,7 +148,7 @@ class Segments:
             self._report("cannot close a segment", error)
 
     def _end(self, descriptor: int) -> None:
-        """Put the segment away: sync, close and compress in a thread of its own: for a large segment that takes seconds, and queues fill."""
+        """Put the segment away, in a thread of its own: a large one takes seconds, in which the queue would fill."""
         synced = threading.Event()
         arguments = (descriptor, self._path, synced)
         self._descriptor, self._unsynced = None, False

@@ -22,7 +22,7 @@ _ANSWERS = frozenset(("score", "probabilities", "prediction"))
 _FIELDS = _ANSWERS | {"id", "segments", "trace_id", "cost_usd", "metadata", "ts", "error"}
 
 
-def tracked(  # noqa: PLR0913, PLR0917 - all from one place, `PredictionLog.track_predictions`
+def tracked(
     log: Log, report: Report, function: Function, features: Source | None, id_: Source | None, output: Output
 ) -> Function:
     """`function`, logging each call to `log`; TypeError when an argument named is not one of the function's."""

@@ -4,6 +4,7 @@ Nothing that happens here reaches the caller; what goes wrong is counted, and to
 """
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -94,6 +95,7 @@ class Worker(threading.Thread):
         self._refused = refused
         self._sampler = Sampler(settings.sampling, Random(), self._condition_raised)  # noqa: S311 - no secret is drawn
         self._counts = Counts()
+        self._newest = -math.inf
         self._lines: list[bytes] = []
         self._bytes = 0
         self._adapted = time.monotonic()
@@ -148,6 +150,7 @@ class Worker(threading.Thread):
                 counts.skipped += 1
                 return
             record["weight"] = weight
+            self._newest = max(self._newest, record["ts"])
             self._add(encode(record))
         except Exception as error:  # noqa: BLE001 - callers' objects may raise anything
             counts.dropped += 1
@@ -222,7 +225,10 @@ class Worker(threading.Thread):
         if not counts:
             return
         settings = self._settings
-        start = {"kind": "counts", "ts": time.time(), "model": settings.model, "version": settings.version}
+        # Counts belong to the time of what they count, which in a replay is not this moment.
+        ts = self._newest if math.isfinite(self._newest) else time.time()
+        self._newest = -math.inf
+        start = {"kind": "counts", "ts": ts, "model": settings.model, "version": settings.version}
         if not self.segments.write([encode({**start, **counts.fields()})]):
             self._counts.merge(counts)
 
