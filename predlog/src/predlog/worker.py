@@ -150,7 +150,8 @@ class Worker(threading.Thread):
                 counts.skipped += 1
                 return
             record["weight"] = weight
-            self._newest = max(self._newest, record["ts"])
+            if isinstance(record["ts"], float):
+                self._newest = max(self._newest, record["ts"])
             self._add(encode(record))
         except Exception as error:  # noqa: BLE001 - callers' objects may raise anything
             counts.dropped += 1
