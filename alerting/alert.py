@@ -8,7 +8,7 @@ from typing import Literal
 
 from alerting.durations import HOUR, MINUTE, Pace
 from exporter.config import Alerting
-from exporter.names import FEATURE, MODEL_NAME, MODEL_VERSION, WINDOW
+from exporter.names import ALERT_APP, FEATURE, MODEL_NAME, MODEL_VERSION, WINDOW
 
 DASHBOARD_UID = "prediction-model"
 
@@ -69,7 +69,7 @@ class Alert:
             "expr": self.expr,
             "for": pace.wait(self.hold.wait),
             **keep,
-            "labels": {"severity": self.severity},
+            "labels": {"severity": self.severity, "app": ALERT_APP},
             "annotations": {
                 "summary": self.summary,
                 "description": self.description,

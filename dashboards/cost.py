@@ -58,7 +58,8 @@ def _price() -> Panel:
         bad="A step up: a larger model, longer inputs, an idle machine.",
         do="Compare versions in the graph below.",
     )
-    expr = by("max", select(names.SERVING_COST_PER_1000_USD))
+    # To a millionth: a price that stands still would else be drawn as the rounding of its division.
+    expr = f"round({by('max', select(names.SERVING_COST_PER_1000_USD))}, 0.000001)"
     return stat("Cost of 1,000 predictions", text, expr, unit="currencyUSD", size=(6, 4), sparkline=True)
 
 

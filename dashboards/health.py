@@ -4,7 +4,7 @@ from dashboards.colors import BAD, GOOD, NOTE, WARN
 from dashboards.limits import fixed
 from dashboards.looks import Column, Query, describe, hue
 from dashboards.panels import Panel, stat, table, trend
-from dashboards.queries import by, per_second, select
+from dashboards.queries import by, per_second, per_second_by, select
 from exporter import names
 from exporter.config import Config
 from exporter.names import Family
@@ -126,8 +126,8 @@ def _rejected() -> Panel:
         bad="A reason that began with a release of a writer.",
         do="The exporter's log names file and line of the first ones.",
     )
-    queries = [Query(per_second(names.REJECTED_RECORDS_TOTAL, ("reason",)), "{{reason}}")]
-    empty = "No record was ever rejected"
+    queries = [Query(per_second_by(names.REJECTED_RECORDS_TOTAL, "reason"), "{{reason}}")]
+    empty = "No record was rejected in this time range"
     return trend("Records rejected", text, queries, size=(6, 8), unit="suffix: /s", stack=True, floor=0, empty=empty)
 
 

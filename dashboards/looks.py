@@ -84,6 +84,7 @@ class Look(TypedDict, total=False):
     limit: Limit
     floor: float
     top: float
+    soft_top: float  # of the axis, while nothing lies above it
     stack: bool
     sparkline: bool
     legend: str  # bottom, right, hidden

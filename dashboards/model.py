@@ -88,20 +88,17 @@ def _alerts(config: Config) -> dict[str, Any]:
 
     An alert counts as begun for `fresh`, which the step must not exceed, or beginnings would fall between two steps.
     """
-    fresh, step = ("5m", "60s") if config.alerting.speed == 1 else ("15s", "5s")
+    fresh, step = ("5m", "60s") if config.alerting.speed == 1 else ("5s", "5s")
     now = by("max", firing(), ("alertname", "severity", names.MODEL_VERSION))
-    before = by("max", f"{firing()} offset {fresh}", ("alertname", "severity", names.MODEL_VERSION))
+    before = by("max", firing(offset=f" offset {fresh}"), ("alertname", "severity", names.MODEL_VERSION))
     title, text = "{{alertname}}", f"{{{{severity}}}} {VERSION_LEGEND}"
     return annotation("Alerts firing", f"{now} unless {before}", title=title, text=text, color=OTHER, step=step)
 
 
 def _links(config: Config) -> list[Any]:
-    runbook = config.alerting.runbook_url
-    links = [
-        link("Runbook", runbook, icon="doc", tooltip="What each alert means and what to do"),
+    alerting = config.alerting
+    return [
+        link("Runbook", alerting.runbook_url, icon="doc", tooltip="What each alert means and what to do"),
         link("Alerts", "/alerting/list", icon="bolt", tooltip="All alert rules and their state"),
+        link("Exporter", alerting.exporter_url, icon="info", tooltip="The exporter's own pages"),
     ]
-    if runbook.endswith("/runbook"):  # the exporter serves its own runbook there, beside its other pages
-        pages = runbook.removesuffix("runbook")
-        links.append(link("Exporter", pages, icon="info", tooltip="The exporter's own pages"))
-    return links

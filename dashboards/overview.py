@@ -8,6 +8,9 @@ from dashboards.queries import VARIABLES, by, select, select_recorded, zero_wher
 from exporter import names
 from exporter.config import Config, parse_duration
 
+ABOUT = names.FEATURE  # where an alert's metric goes, too: none has both
+LISTED = ("alertname", ABOUT, names.MODEL_VERSION, names.WINDOW)
+
 
 def overview(config: Config) -> list[Panel]:
     """Eight numbers, worst case over the chosen versions, and the firing alerts."""
@@ -24,19 +27,30 @@ def overview(config: Config) -> list[Panel]:
     ]
 
 
-def firing(severity: str = "critical|warning|info") -> str:
-    """The chosen model's firing alerts; of no severity is only the heartbeat that always fires."""
-    return f'ALERTS{{alertstate="firing",severity=~"{severity}",{VARIABLES[names.MODEL_NAME]}}}'
+def firing(severity: str = "critical|warning|info", *, offset: str = "") -> str:
+    """The firing alerts of the chosen model, and those of the exporter itself, which name no model.
+
+    Of no severity is only the heartbeat that always fires.
+    """
+    ours = f'alertstate="firing",app="{names.ALERT_APP}",severity=~"{severity}"'
+    whose = (VARIABLES[names.MODEL_NAME], f'{names.MODEL_NAME}=""')
+    return f"({' or '.join(f'ALERTS{{{ours},{who}}}{offset}' for who in whose)})"
 
 
 def _alerts() -> Panel:
     text = describe(
-        "Alerts firing for this model at this moment, of any severity.",
+        "Alerts firing at this moment, for this model or for the exporter itself, of any severity.",
         good="0.",
         bad="1 or more. 0 is also what Prometheus says when the alerting rules are not loaded.",
         do="Read the table below, gravest first, and open the runbook of each.",
     )
-    return stat("Alerts firing", text, f"count({firing()}) or vector(0)", limit=fixed("firing", 1), decimals=0)
+    expr = f"count({_listed(firing())}) or vector(0)"
+    return stat("Alerts firing", text, expr, limit=fixed("firing", 1), decimals=0)
+
+
+def _listed(alerts: str) -> str:
+    """One series for each row of the table below; what an alert is about is a feature or a metric."""
+    return by("max", f'label_replace({alerts}, "{ABOUT}", "$1", "metric", "(.+)")', LISTED)
 
 
 def _age(config: Config) -> Panel:
@@ -128,21 +142,21 @@ def _completeness(config: Config) -> Panel:
 
 def _firing(config: Config) -> Panel:
     text = describe(
-        "Every alert that fires for this model; a name opens its runbook.",
+        "Every alert that fires for this model or for the exporter itself, also those that a graver one silences; "
+        "a name opens its runbook.",
         good="An empty table.",
         bad="A critical alert pages; a warning asks for a ticket; info is for reading when there is time.",
         do="Begin at the top.",
     )
-    labels = ("alertname", names.FEATURE, names.MODEL_VERSION, names.WINDOW)
     grave = {"1": ("info", NOTE), "2": ("warning", WARN), "3": ("critical", BAD)}
-    expr = by("max", " or ".join(f"{rank} * {firing(word)}" for rank, (word, _) in grave.items()), labels)
+    expr = _listed(" or ".join(f"{rank} * {firing(word)}" for rank, (word, _) in grave.items()))
     runbook = f"{config.alerting.runbook_url}#${{__value.raw}}"
     columns = [
         Column("Severity", expr, words=grave, width=110),
         Column("Alert", label="alertname", url=runbook),
-        Column("Feature", label=names.FEATURE),
+        Column("Of", label=ABOUT),
         Column("Version", label=names.MODEL_VERSION),
         Column("Window", label=names.WINDOW),
     ]
     nothing = "No alert is firing for this model"
-    return table("Firing alerts", text, columns, size=(24, 6), empty=nothing, sort="Severity", descending=True)
+    return table("Firing alerts", text, columns, size=(24, 8), empty=nothing, sort="Severity", descending=True)

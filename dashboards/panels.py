@@ -69,7 +69,7 @@ def stat(title: str, text: str, query: str, **look: Unpack[Look]) -> Panel:
 
 
 def trend(title: str, text: str, queries: Sequence[Query], **look: Unpack[Look]) -> Panel:
-    """Lines over time. Heeds size, unit, decimals, limit, floor, top, stack, legend, calcs, empty."""
+    """Lines over time. Heeds size, unit, decimals, limit, floor, top, soft_top, stack, legend, calcs, empty."""
     limit, stacked = look.get("limit", Limit()), look.get("stack", False)
     drawn = [*queries, *(Query(expr, name, dashed(color)) for expr, name, color in limit.queries())]
     defaults = {
@@ -77,7 +77,7 @@ def trend(title: str, text: str, queries: Sequence[Query], **look: Unpack[Look])
         "max": look.get("top"),
         "noValue": look.get("empty", NOTHING),
         "custom": {
-            "axisSoftMax": limit.soft_top,
+            "axisSoftMax": look.get("soft_top", limit.soft_top),
             "axisSoftMin": limit.soft_floor,
             "scaleDistribution": {"type": "linear"},
         },

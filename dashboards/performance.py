@@ -188,7 +188,7 @@ def _every_metric(config: Config) -> Panel:
         Column("to", bounds["upper"], decimals=3),
         Column("Of baseline", ratio, unit="percentunit", decimals=1, colors=colors),
     ]
-    return table("All metrics", text, columns, size=(12, 9), empty=NO_OUTCOMES, sort="Metric")
+    return table("All metrics", text, columns, size=(12, 10), empty=NO_OUTCOMES, sort="Metric")
 
 
 def _labelled() -> Panel:
@@ -202,7 +202,7 @@ def _labelled() -> Panel:
         Query(per_second(names.LABELLED_PREDICTIONS_TOTAL), "labelled", hue(MUTED)),
         Query(per_second(names.CORRECT_PREDICTIONS_TOTAL), "correct", hue(NOTE)),
     ]
-    return trend("Outcomes arriving", text, queries, size=(6, 9), unit="suffix: /s", floor=0)
+    return trend("Outcomes arriving", text, queries, size=(6, 10), unit="suffix: /s", floor=0)
 
 
 def _delay() -> Panel:
@@ -213,4 +213,4 @@ def _delay() -> Panel:
         do="Ask the owner of the outcomes; drift and estimated performance are what you have until then.",
     )
     buckets = per_second(names.MODEL_OUTCOME_DELAY_SECONDS, ("le",), suffix="_bucket")
-    return heatmap("Outcome delay", text, buckets, size=(6, 9), unit="s", cells="suffix: /s")
+    return heatmap("Outcome delay", text, buckets, size=(6, 10), unit="s", cells="suffix: /s")

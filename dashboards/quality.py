@@ -11,6 +11,7 @@ from dashboards.queries import (
     by,
     leading,
     per_second,
+    per_second_by,
     select,
     select_recorded,
     zero_where,
@@ -79,7 +80,7 @@ def _reasons() -> Panel:
     )
     queries = [
         Query(per_second(names.MISSING_FEATURES_TOTAL), "missing"),
-        Query(per_second(names.INVALID_INPUTS_TOTAL, ("reason",)), "{{reason}}"),
+        Query(per_second_by(names.INVALID_INPUTS_TOTAL, "reason"), "{{reason}}"),
     ]
     return trend("Bad values by reason", text, queries, unit="suffix: /s", stack=True, floor=0, empty=CLEAN)
 
@@ -106,4 +107,5 @@ def _unseen() -> Panel:
 
 def _worst(title: str, text: str, family: Family) -> Panel:
     queries = [Query(leading(select(family), select(family), SHOWN), FEATURE_LEGEND)]
-    return trend(title, text, queries, unit="percentunit", floor=0, empty=CLEAN, calcs=())
+    # One in a hundred fills the axis: where all is well, the lines lie at its foot.
+    return trend(title, text, queries, unit="percentunit", floor=0, soft_top=0.01, empty=CLEAN, calcs=())

@@ -48,6 +48,12 @@ def zero_where(expr: str, counted: Family, labels: tuple[str, ...] = ()) -> str:
     return f"{expr} or 0 * ({per_second(counted, labels)} > 0)"
 
 
+def per_second_by(family: Family, label: str) -> str:
+    """A counter's growth a second by `label`, without values of it that never grew in the time range."""
+    grown = by("sum", f"increase({select(family)}[$__range] @ end())", (label,))
+    return f"{per_second(family, (label,))} and on ({label}) ({grown} > 0)"
+
+
 def any_of(families: tuple[Family, ...], *, strip: str, label: str) -> str:
     """Several windowed families as one, told apart by `label`: what the pattern `strip` captures of the name."""
     matchers = ",".join([f'__name__=~"{"|".join(family.name for family in families)}"', *VARIABLES.values()])

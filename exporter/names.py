@@ -142,6 +142,9 @@ RECORDED = (LATENCY_P50, LATENCY_P95, LATENCY_P99, ERROR_RATIO, INVALID_INPUT_RA
 UP = "up"
 ALERTMANAGER_NOTIFICATIONS_TOTAL = "alertmanager_notifications_total"
 
+# The value of the label `app` on every shipped alert, by which dashboards know them among others'.
+ALERT_APP = "prediction_exporter"
+
 # Metrics of the alert responder, which alerts about alerting compare with.
 ALERT_RESPONSE_SECONDS = "alert_response_seconds"
 ALERTS_REVIEWED_TOTAL = "alerts_reviewed_total"

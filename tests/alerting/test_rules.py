@@ -54,6 +54,7 @@ def test_every_alert_is_held_graded_told_and_linked(config: Config) -> None:
         assert rule["for"]
         assert ("keep_firing_for" in rule) == (name != "Watchdog")
         assert rule["labels"]["severity"] in {"critical", "warning", "info", "none"}
+        assert rule["labels"]["app"] == names.ALERT_APP
         assert notes["summary"]
         assert notes["description"] != notes["summary"]
         assert notes["runbook_url"] == f"{config.alerting.runbook_url}#{name}"

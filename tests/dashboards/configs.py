@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 PRODUCTION = ROOT / "deploy/prediction-exporter.yml"
 FLIGHTS = ROOT / "deploy/flights/prediction-exporter.yml"
 GENERATED = ROOT / "dashboards/generated"
+OF_FLIGHTS = ROOT / "deploy/flights/dashboards"
 HEAD = "log: [{path: logs/*.ndjson}]\nmodels:\n"
 MIXED = (
     HEAD

@@ -8,8 +8,9 @@ import pytest
 
 from dashboards.build import dashboard_files
 from dashboards.cli import main
+from exporter.config import load_config
 
-from .configs import GENERATED, PRODUCTION, configs
+from .configs import FLIGHTS, GENERATED, OF_FLIGHTS, PRODUCTION, configs
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
@@ -21,12 +22,17 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
     return left.value.code
 
 
-def test_the_committed_dashboards_are_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run(monkeypatch, "--config", PRODUCTION, "--out", GENERATED, "--check") == 0
+committed = pytest.mark.parametrize(("config", "folder"), [(PRODUCTION, GENERATED), (FLIGHTS, OF_FLIGHTS)])
 
 
-def test_nothing_else_lies_beside_the_committed_dashboards() -> None:
-    assert {path.name for path in GENERATED.iterdir()} == set(dashboard_files(configs()["production"]))
+@committed
+def test_the_committed_dashboards_are_fresh(monkeypatch: pytest.MonkeyPatch, config: Path, folder: Path) -> None:
+    assert run(monkeypatch, "--config", config, "--out", folder, "--check") == 0
+
+
+@committed
+def test_nothing_else_lies_beside_the_committed_dashboards(config: Path, folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} == set(dashboard_files(load_config(config)))
 
 
 def test_building_twice_writes_the_same_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

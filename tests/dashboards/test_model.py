@@ -192,8 +192,12 @@ def test_a_replay_is_watched_as_it_runs() -> None:
 
 def test_links_lead_to_the_runbook_the_alerts_and_the_exporter() -> None:
     links = {link["title"]: link["url"] for link in built("production")["links"]}
-    runbook = configs()["production"].alerting.runbook_url
-    assert links == {"Runbook": runbook, "Alerts": "/alerting/list", "Exporter": runbook.removesuffix("runbook")}
+    alerting = configs()["production"].alerting
+    assert links == {
+        "Runbook": alerting.runbook_url,
+        "Alerts": "/alerting/list",
+        "Exporter": alerting.exporter_url,
+    }
 
 
 def test_alerts_mark_the_moment_they_began() -> None:
@@ -202,6 +206,15 @@ def test_alerts_mark_the_moment_they_began() -> None:
     assert " unless " in alerts["target"]["expr"]
     assert "offset 5m" in alerts["target"]["expr"]
     assert alerts["target"]["interval"] == "60s"
+
+
+@pytest.mark.parametrize("kind", ["stat", "table"])
+def test_the_exporters_own_alerts_are_listed_and_counted_with_the_models(kind: str) -> None:
+    title = {"stat": "Alerts firing", "table": "Firing alerts"}[kind]
+    [target] = titled(built("production"), title, kind)["targets"]
+    selected = re.findall(r"ALERTS{[^}]*}", target["expr"])
+    assert all(f'app="{names.ALERT_APP}"' in selector for selector in selected)
+    assert {re.search(r'model_name="([^"]*)"', selector)[1] for selector in selected} == {"$model", ""}  # type: ignore[index]  # each has one
 
 
 def test_a_firing_alert_s_row_opens_its_runbook() -> None:

@@ -15,6 +15,7 @@ from exporter.demo.flights import (
     FEATURES,
     NEW_YORK,
     NUMERIC,
+    WEATHER,
     WEEK,
     YEAR_END,
     column,
@@ -29,7 +30,7 @@ from exporter.errors import DataError
 
 def auc(scored: pd.DataFrame, month: int) -> float:
     """Mann and Whitney's count, which is the area under the ROC curve, over the labelled flights of `month`."""
-    labelled = scored[scored["label"].notna() & (local(scored).dt.month == month)]
+    labelled = scored[scored["label"].notna() & scored["score"].notna() & (local(scored).dt.month == month)]
     late = labelled["label"].to_numpy(dtype=bool)
     ranks = rankdata(labelled["score"])
     positives = int(late.sum())
@@ -63,6 +64,14 @@ def test_weather_is_missing_as_often_as_in_the_data(scored: pd.DataFrame) -> Non
     assert missing[column("hour")] == 0
 
 
+def test_only_what_has_no_weather_at_all_is_refused(scored: pd.DataFrame) -> None:
+    refused = scored["score"].isna()
+    assert refused.sum() == 1_556
+    assert (scored["prediction"].isna() == refused).all()
+    assert scored.loc[refused, list(map(column, WEATHER))].isna().all(axis=None)
+    assert scored.loc[~refused, column("pressure")].isna().any()
+
+
 def test_only_flights_that_arrived_have_an_outcome(scored: pd.DataFrame) -> None:
     assert scored["label"].isna().mean() == pytest.approx(0.028, abs=0.0005)
     assert (scored["label"].isna() == scored["outcome_ts"].isna()).all()
@@ -88,7 +97,7 @@ def test_a_second_start_gives_the_same_scores(scored: pd.DataFrame, cache: Path)
 
 
 def test_a_request_is_scored_as_its_row_is(scored: pd.DataFrame, model: DelayModel) -> None:
-    some = scored.iloc[::3000]
+    some = scored[scored["score"].notna()].iloc[::3000]
     assert some[column("pressure")].isna().any()
     np.testing.assert_array_equal(model.score(requests(some)), some["score"].to_numpy())
 
@@ -98,7 +107,7 @@ def test_the_reference_is_january_with_nulls_kept(scored: pd.DataFrame, tmp_path
     january.to_parquet(tmp_path / "january.parquet", index=False)
     table = pq.read_table(tmp_path / "january.parquet")
     assert table.column_names == ["ts", *map(column, FEATURES), "score", "prediction", "label"]
-    assert table.num_rows == 27_004
+    assert table.num_rows == 27_004 - 52
     assert table["features.pressure"].null_count == int(january[column("pressure")].isna().sum()) > 0
     assert table["label"].null_count > 0
     assert all(str(table.schema.field(column(name)).type) in {"int64", "double"} for name in NUMERIC)

@@ -19,8 +19,9 @@ from exporter.demo.flights import DAY, MODEL_NAME, YEAR_START
 from exporter.demo.model import DelayModel
 from exporter.demo.processes import LOOPBACK
 from exporter.demo.progress import Firing, Status, line, read_status, shown, table
+from exporter.demo.story import run_demo
 from exporter.demo.traffic import Replay, newest_time, open_log
-from exporter.demo.workspace import DEPLOY, prepare
+from exporter.demo.workspace import DEPLOY, owned, prepare
 from exporter.errors import DataError
 
 DRIFT = names.FEATURE_DRIFT_SCORE.name
@@ -157,6 +158,13 @@ def test_an_earlier_run_is_emptied(tmp_path: Path) -> None:
     leftover.touch()
     prepare(tmp_path)
     assert not leftover.exists()
+
+
+def test_a_folder_serves_one_demo_at_a_time(tmp_path: Path) -> None:
+    with owned(tmp_path), pytest.raises(DataError, match=r"another demo runs there; end it, or give another --folder"):
+        run_demo(tmp_path, seconds=0)
+    with owned(tmp_path):
+        assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_with_files_of_somebody_else_is_left_alone(tmp_path: Path) -> None:

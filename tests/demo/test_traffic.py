@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from exporter.demo.flights import DAY, FEATURES, JANUARY_END
+from exporter.demo.flights import DAY, FEATURES, REFUSED, WEATHER, YEAR_START
 from exporter.demo.model import DelayModel
 from exporter.demo.traffic import Arrival, Departure, Replay, events, newest_time, open_log, replay, write_year
 
-START = JANUARY_END
-STOP = JANUARY_END + 2 * DAY
+START = YEAR_START + 50 * DAY  # 20 February, when an airport's weather was not known for an hour
+STOP = START + 2 * DAY
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
@@ -52,6 +52,15 @@ def test_missing_weather_is_written_as_null(written: list[dict[str, Any]]) -> No
     assert all(isinstance(row["hour"], int) for row in features)
 
 
+def test_a_flight_without_any_weather_is_refused_with_an_error(written: list[dict[str, Any]]) -> None:
+    predictions = of_kind("prediction", written)
+    refused = [record for record in predictions if all(record["features"][name] is None for name in WEATHER)]
+    assert refused
+    assert [record for record in predictions if "error" in record] == refused
+    assert {record["error"] for record in refused} == {REFUSED}
+    assert all(("score" in record) == ("prediction" in record) == ("error" not in record) for record in predictions)
+
+
 def test_a_stretch_of_any_length_keeps_every_event(scored: pd.DataFrame) -> None:
     whole = list(events(scored, START, STOP))
     halves = [*events(scored, START, START + DAY), *events(scored, START + DAY, STOP)]
@@ -69,13 +78,16 @@ def test_a_replay_logs_what_writing_at_once_does_and_adds_the_latency(
     run = replay(tmp_path, (scored, model), speed=1e9, start=START, stop=STOP)
     replayed = records(tmp_path)
     predictions = of_kind("prediction", replayed)
-    latencies = [record.pop("latency_seconds") for record in predictions]
+    latencies = [record.pop("latency_seconds") for record in predictions if "error" not in record]
     assert all(0 < latency < 10 for latency in latencies)
     assert {record.pop("weight") for record in predictions} == {1.0}
-    assert predictions == of_kind("prediction", written)
+    by_id = {record["id"]: record for record in predictions}
+    assert by_id == {record["id"]: record for record in of_kind("prediction", written)}
     assert of_kind("outcome", replayed) == of_kind("outcome", written)
     assert run.predictions == len(predictions)
-    assert sum(record["requests"] for record in of_kind("counts", replayed)) == len(predictions)
+    counts = of_kind("counts", replayed)
+    assert sum(record["requests"] for record in counts) == len(predictions)
+    assert sum(record["errors"].get(REFUSED, 0) for record in counts) == len(predictions) - len(latencies)
 
 
 def test_a_replay_takes_no_less_than_its_speed_asks_for(

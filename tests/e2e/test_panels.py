@@ -1,0 +1,70 @@
+"""Every query of every panel of the committed dashboards, asked of the Prometheus that watched the flights."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.demo.flights import MODEL_NAME
+
+from .receiver import Json
+from .stack import Moment, Stack
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).parents[2]
+DASHBOARDS = [
+    ROOT / "deploy/flights/dashboards/prediction-model.json",
+    ROOT / "dashboards/generated/prediction-model.json",
+]
+
+EMPTY = {"Records rejected": "the flights' records are all well formed"}
+"""Panels with a query that has nothing to show, and why."""
+
+
+def panels(dashboard: Json) -> Iterator[Json]:
+    for panel in dashboard["panels"]:
+        if panel["type"] == "row":
+            yield from panels(panel)
+        else:
+            yield panel
+
+
+def asked(target: Json, seconds: float) -> str:
+    """The expression as Grafana sends it, with the dashboard's variables filled in."""
+    filled = {
+        "$__rate_interval": "5s",
+        "$__range": f"{seconds:.0f}s",
+        '"$model"': f'"{MODEL_NAME}"',
+        '"$version"': '".*"',
+        '"$window"': '"28d"',
+    }
+    expr: str = target["expr"]
+    for variable, value in filled.items():
+        expr = expr.replace(variable, value)
+    assert "$" not in expr.replace('"$1"', ""), expr
+    return expr
+
+
+def has_data(stack: Stack, target: Json, start: float, end: float) -> bool:
+    expr = asked(target, end - start)
+    if target["instant"]:
+        values = [series["value"][1] for series in stack.query(expr, end)]
+    else:
+        values = [value for series in stack.query_range(expr, start, end) for _, value in series["values"]]
+    return any(math.isfinite(float(value)) for value in values)
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=["flights", "production"])
+def test_every_query_of_every_panel_returns_data(path: Path, stack: Stack, calm: Moment, drifted: Moment) -> None:
+    found = list(panels(json.loads(path.read_text())))
+    assert len(found) > 40
+    silent = {
+        panel["title"]: target["expr"]
+        for panel in found
+        for target in panel["targets"]
+        if not has_data(stack, target, calm.time, drifted.time)
+    }
+    assert silent.keys() == EMPTY.keys(), silent
