@@ -6,6 +6,7 @@ run time: a new reference makes a new baseline with another fingerprint.
 
 import hashlib
 import json
+import math
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,11 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from exporter.config import Model, Task
 from exporter.errors import ConfigError
 
-FORMAT = 1
+# Prometheus and the JSON decoder take any other name.
+FEATURE_NAME = r'[^"\\\x00-\x1f]+'
+
+FeatureName = Annotated[str, Field(pattern=f"^{FEATURE_NAME}$")]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class NumericFeature(_Part):
@@ -29,7 +33,7 @@ class NumericFeature(_Part):
     """
 
     kind: Literal["numeric"] = "numeric"
-    name: str
+    name: FeatureName
     edges: tuple[float, ...] = Field(min_length=2)
     groups: tuple[int, ...] = Field(min_length=1)
 
@@ -58,7 +62,7 @@ class CategoryFeature(_Part):
     """The reference's values; `rare` ones are known but share the cell `other`."""
 
     kind: Literal["category"] = "category"
-    name: str
+    name: FeatureName
     values: tuple[str, ...]
     rare: tuple[str, ...] = ()
     complete: bool = Field(True, description="False when the reference held more values than are listed.")
@@ -103,6 +107,12 @@ class Baseline(_Part):
     performance: dict[str, float] = Field(description="The reference's own performance, by metric.")
     provenance: Provenance
 
+    @model_validator(mode="after")
+    def _complete(self) -> "Baseline":
+        if (self.task == "regression") != (self.output is not None):
+            raise ValueError("output bins belong to a regression, and only to it")
+        return self
+
     @cached_property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that name this baseline; equal cells and counts give equal ones."""
@@ -121,7 +131,8 @@ class Baseline(_Part):
             return cls.model_validate_json(text)
         except ValidationError as error:
             places = [".".join(map(str, item["loc"])) or "file" for item in error.errors(include_url=False)]
-            raise ConfigError(source, [f"not a usable baseline ({', '.join(places[:5])}); {remedy}"]) from error
+            inner = [place for place in places if not any(other.startswith(f"{place}.") for other in places)]
+            raise ConfigError(source, [f"not a usable baseline ({', '.join(inner[:5])}); {remedy}"]) from error
 
 
 def load_baseline(path: Path, model: Model) -> Baseline:
@@ -135,7 +146,7 @@ def load_baseline(path: Path, model: Model) -> Baseline:
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), ["not UTF-8 text; build it again with `baseline build`"]) from error
     baseline = Baseline.from_json(text, str(path))
-    if problems := _mismatches(baseline, model):
+    if problems := [*_mismatches(baseline, model), *_miscounted(baseline)]:
         raise ConfigError(str(path), problems)
     return baseline
 
@@ -144,6 +155,17 @@ def settings_digest(model: Model) -> str:
     """Digest of the settings that shape a profile's counts: other settings, other counts."""
     shaping = (model.task, model.positive_label, model.decision_threshold, model.low_confidence)
     return hashlib.sha256(repr(shaping).encode()).hexdigest()[:12]
+
+
+def _miscounted(baseline: Baseline) -> list[str]:
+    from exporter.profile.layout import Layout  # which stands on this module
+
+    sizes = {name: math.prod(shape) for name, shape in Layout(baseline).shapes.items()}
+    parts = sorted(sizes.keys() | baseline.counts.keys())
+    wrong = [part for part in parts if len(baseline.counts.get(part, ())) != sizes.get(part)]
+    if not wrong:
+        return []
+    return [f"counts do not fit the cells ({', '.join(wrong[:5])}); build it again with `baseline build`"]
 
 
 def _mismatches(baseline: Baseline, model: Model) -> list[str]:

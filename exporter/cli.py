@@ -2,18 +2,20 @@
 
 import json
 import logging
+import math
 import os
 import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from exporter.config import Config, load_config
+from exporter.config import Config, load_config, parse_duration
 from exporter.errors import ConfigError, PredictionExporterError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -37,6 +39,15 @@ class Format(StrEnum):
 
     openmetrics = "openmetrics"
     json = "json"
+
+
+class LogLevel(StrEnum):
+    """How much `serve` says."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
 
 
 @app.command("check-config")
@@ -67,7 +78,7 @@ def serve(
     config: ConfigPath,
     listen: Listen = [":9750"],  # noqa: B006 - typer reads it only
     web_config: WebConfig = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[LogLevel, typer.Option(help="What is written to standard error.")] = LogLevel.info,
 ) -> None:
     """Follow the log, compute, and serve /metrics."""
     from exporter.server import create_app, serve_app
@@ -84,11 +95,13 @@ def serve(
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=exporter.reload).start())
     sys.setswitchinterval(0.0005)  # the default of 5 ms is what a scrape would wait for the reading thread
-    exporter.start()
-    server = serve_app(create_app(exporter, runbook=_runbook()), addresses, live)
-    stop.wait()
-    server.stop()
-    exporter.stop()
+    try:
+        server = serve_app(create_app(exporter, runbook=_runbook()), addresses, live)
+        exporter.start()
+        stop.wait()
+        server.stop()
+    finally:
+        exporter.stop()
 
 
 @app.command()
@@ -103,7 +116,8 @@ def evaluate(
     from exporter.monitor import Monitor
 
     monitor = Monitor.load(load_config(config), str(config))
-    snapshot = compute(monitor, log, _instant(at), time.time() + 300).snapshot()
+    latest = time.time() + parse_duration(monitor.config.limits.future)
+    snapshot = compute(monitor, log, _instant(at), latest).snapshot()
     for failure in snapshot.failures:
         typer.echo(f"{failure.model}: {failure.statistic} failed: {failure.error!r}", err=True)
     sys.stdout.write(_printed(snapshot, form))
@@ -151,6 +165,9 @@ def main() -> None:
     except PredictionExporterError as error:
         typer.echo(f"{error}", err=True)
         sys.exit(error.exit_status)
+    except BrokenPipeError:  # whoever read standard output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def schema_text() -> str:
@@ -162,10 +179,15 @@ def schema_text() -> str:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old one or the new one, never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise PredictionExporterError(f"--out {path}: {error.strerror}; give a file that can be written") from error
 
 
 def _model(config: Config, name: str, source: str) -> Any:
@@ -181,7 +203,7 @@ def _instant(text: str | None) -> float | None:
 
     if text is None:
         return None
-    if (instant := timestamp(text)) != instant:
+    if not math.isfinite(instant := timestamp(text)):
         raise typer.BadParameter(f"{text!r} is no time; give Unix seconds or RFC 3339", param_hint="--at")
     return instant
 

@@ -332,7 +332,9 @@ class UniqueKeyLoader(yaml.SafeLoader):
         seen: set[str] = set()
         for key_node, _ in node.value:
             key = key_node.value
-            if isinstance(key_node, yaml.ScalarNode) and key in seen:
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue  # the safe loader refuses it
+            if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} stands twice; remove one", key_node.start_mark
                 )
@@ -350,9 +352,13 @@ def yaml_problem(error: yaml.YAMLError) -> str:
 
 def problems_of(error: ValidationError) -> Iterator[str]:
     """Each problem of a validation as `path: what is wrong`."""
-    for item in error.errors(include_url=False):
-        path = _path(item["loc"])
-        message = _message(item)
+    items = error.errors(include_url=False)
+    places = [item["loc"] for item in items]
+    for item in items:
+        here = item["loc"]
+        if item["type"] == "too_short" and any(place[: len(here)] == here != place for place in places):
+            continue  # pydantic counts usable items only, and says of the others what is wrong with them
+        path, message = _path(here), _message(item)
         yield f"{path}: {message}" if path else message
 
 
@@ -369,6 +375,8 @@ def _message(item: Any) -> str:
             return "unknown key; remove it or correct its spelling"
         case "missing":
             return "required key is missing; add it"
+        case "too_short":
+            return "empty; add an item"
         case "value_error":
             return str(item["ctx"]["error"])
         case _:

@@ -3,14 +3,17 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import duckdb
 
 from exporter.errors import DataError
 from exporter.ingest.engine import Delta, Engine, Period
+from exporter.ingest.files import LogFile, find_files, newest_parquet_time
 from exporter.ingest.records import Sorted
-from exporter.ingest.sources import BULK_FROM, LogFile, LogReader, Piece, ahead, find_files, newest_parquet_time
+from exporter.ingest.sources import BULK_FROM, LogReader, Piece, ahead
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
 from exporter.profile.layout import Profile
@@ -70,34 +73,39 @@ class Evaluation:
         return Snapshot(snapshot.at, samples, snapshot.failures)
 
 
-def evaluate(monitor: Monitor, paths: Sequence[str], at: float | None, now: float) -> Evaluation:
+def evaluate(monitor: Monitor, paths: Sequence[str], at: float | None, latest: float) -> Evaluation:
     """Read `paths` whole and count the records up to the instant `at` (None: the newest record's time).
 
-    DataError when there is no file, no usable record, or a file that cannot be read whole.
+    Records later than `latest` are refused. DataError when there is no file, no usable record, or a file that cannot
+    be read whole.
     """
     files = find_files(paths)
     if not files:
         raise DataError(f"no file at {', '.join(paths)}; give files, globs, directories or URLs that exist")
-    known = at if at is not None else newest_parquet_time(files)
-    period: Period = _stretches(known, monitor) if known is not None else lambda ts: bucket_starts(ts, 0)
-    reader = LogReader(paths, monitor.schema, monitor.only_model, follow=False)
-    connection = duckdb.connect(config={"threads": 2})
-    result = Evaluation(monitor, known if known is not None else -math.inf)
-    job = _Job(monitor, monitor.engine(connection, exact=False), period, now, math.inf if at is None else at)
-    for file in files:
-        result.absorb(_count_file(job, reader, file, connection))
-    if broken := reader.unreadable():
-        raise DataError(f"{broken[0]}: cannot be read whole; mend or remove it")
+    known = at if at is not None else newest_parquet_time(files, latest)
+    result = _count(monitor, files, known, math.inf if at is None else at, latest)
     if not result.delta.newest:
         refused = ", ".join(f"{count} {reason}" for reason, count in sorted(result.delta.rejected.items()))
-        raise DataError(f"no usable record in {', '.join(paths)}{'; refused: ' + refused if refused else ''}")
-    if known is None:
-        result.at = max(result.delta.newest.values())
+        until = "" if at is None else " up to that instant"
+        raise DataError(f"no usable record in {', '.join(paths)}{until}{'; refused: ' + refused if refused else ''}")
+    newest = max(result.delta.newest.values())
+    if at is None and known is not None and known != newest:  # the newest row of the Parquet was refused
+        return _count(monitor, files, newest, math.inf, latest)
+    return result if known is not None else replace(result, at=newest)
+
+
+def _count(monitor: Monitor, files: Sequence[LogFile], at: float | None, until: float, latest: float) -> Evaluation:
+    """Count `files` in the stretches that windows ending `at` need; in buckets when it is not known yet."""
+    period: Period = lambda ts: bucket_starts(ts, 0)  # noqa: E731 - either one or the other
+    if at is not None:
+        period = partial(segment_starts, end=at, lengths=monitor.windows.values())
+    result = Evaluation(monitor, -math.inf if at is None else at)
+    with duckdb.connect(config={"threads": 2}) as ledger:
+        job = _Job(monitor, monitor.engine(ledger, exact=False), period, latest, until)
+        with closing(LogReader((), monitor.schema, monitor.only_model, follow=False)) as reader:
+            for file in files:
+                result.absorb(_count_file(job, reader, file, ledger))
     return result
-
-
-def _stretches(at: float, monitor: Monitor) -> Period:
-    return lambda ts: segment_starts(ts, at, monitor.windows.values())
 
 
 @dataclass(frozen=True)
@@ -107,25 +115,26 @@ class _Job:
     monitor: Monitor
     engine: Engine
     period: Period
-    now: float
+    latest: float
     until: float
 
     def count(self, pieces: Iterator[Piece]) -> tuple[Delta, int]:
         """The pieces' delta and bytes; sorting goes on beside the counting."""
         delta, size = Delta(), 0
-        for piece, records in ahead(self._sorted(pieces)):
-            size += piece.size
-            delta.absorb(self.engine.take(records, self.period))
+        with closing(ahead(self._sorted(pieces))) as sorted_pieces:
+            for piece, records in sorted_pieces:
+                size += piece.size
+                delta.absorb(self.engine.take(records, self.period))
         return delta, size
 
     def _sorted(self, pieces: Iterator[Piece]) -> Iterator[tuple[Piece, Sorted]]:
         for piece in pieces:
-            yield piece, self.monitor.sort(piece.records, piece.rejected, self.now, self.until)
+            yield piece, self.monitor.sort(piece.records, piece.rejected, self.latest, self.until)
 
 
 def _count_file(job: _Job, reader: LogReader, file: LogFile, ledger: duckdb.DuckDBPyConnection) -> tuple[Delta, int]:
     """Count a file whole at full speed where its lines allow, else again in blocks, with each bad line counted."""
-    if file.is_plain and file.size >= BULK_FROM:
+    if file.is_plain and file.size >= BULK_FROM and not reader.knows(file):
         ledger.execute("BEGIN")
         try:
             counted = job.count(reader.stream(file))

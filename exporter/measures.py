@@ -4,6 +4,7 @@ Each measure is a generator over one `Scope`; what a window cannot support is le
 name that `prediction_exporter_statistic_success` gives them.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ from exporter.names import Family
 from exporter.profile.columns import Floats
 from exporter.profile.layout import DELAY_BOUNDS, LATENCY_BOUNDS, Profile, feature_part
 from exporter.stats import auc, calibration, distances, performance, significance
-from exporter.stats.result import NotEnoughData, Value
+from exporter.stats.result import Interval, NotEnoughData, Value
 
 GROUPS = 10  # merged bins for PSI: ten, as its customary levels were set on
 
@@ -144,20 +145,24 @@ def _baseline_ratio(metric: str, value: Value, baseline: Mapping[str, float]) ->
 
 def _bounds(scope: Scope, window: str, profile: Profile, values: Mapping[str, Value]) -> Iterator[Sample]:
     _, weight, squared, _ = profile.part("labelled")
-    effective = significance.effective_sample_size(weight, squared)
+    rows = significance.effective_sample_size(weight, squared)
     accuracy, area = values.get("accuracy"), values.get("auc")
     if isinstance(accuracy, float):
-        interval = performance.wilson_interval(accuracy, effective)
-        if not isinstance(interval, NotEnoughData):
-            yield from scope.gauge(names.MODEL_ACCURACY_LOWER, interval.lower, window)
-            yield from scope.gauge(names.MODEL_ACCURACY_UPPER, interval.upper, window)
-    if isinstance(area, float) and weight > 0:
-        positives = effective * float(profile.part("outcome")[1].sum()) / weight
-        negative, positive = profile.part("outcome").sum(axis=1)[:, :-1]
-        interval = auc.delong_interval(positive, negative, positives, effective - positives)
-        if not isinstance(interval, NotEnoughData):
-            yield from scope.gauge(names.MODEL_AUC_LOWER, interval.lower, window)
-            yield from scope.gauge(names.MODEL_AUC_UPPER, interval.upper, window)
+        families = (names.MODEL_ACCURACY_LOWER, names.MODEL_ACCURACY_UPPER)
+        yield from _interval(scope, families, performance.wilson_interval(accuracy, rows), window)
+    if isinstance(area, float):
+        negative, positive = profile.part("outcome").sum(axis=1)[:, :-1]  # by score cell, as the area is
+        each = rows / weight  # effective rows that a unit of weight is worth
+        interval = auc.delong_interval(positive, negative, each * positive.sum(), each * negative.sum())
+        yield from _interval(scope, (names.MODEL_AUC_LOWER, names.MODEL_AUC_UPPER), interval, window)
+
+
+def _interval(
+    scope: Scope, families: tuple[Family, Family], interval: Interval | NotEnoughData, window: str
+) -> Iterator[Sample]:
+    if not isinstance(interval, NotEnoughData):
+        for family, end in zip(families, interval, strict=True):
+            yield from scope.gauge(family, end, window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,15 +181,22 @@ class Distribution:
 
 
 def feature_distribution(profile: Profile, feature: NumericFeature | CategoryFeature) -> Distribution:
-    """The feature's present values in `profile`; missing and invalid ones have metrics of their own."""
-    counts = profile.part(feature_part(feature.name))
-    fine = counts[: feature.placed]
-    _, weight, squared = profile.part("rows")
-    effective = significance.effective_sample_size(weight, squared)
-    rows = effective * float(fine.sum()) / weight if weight > 0 else 0.0
+    """The feature's present values in `profile`; missing and invalid ones have metrics of their own.
+
+    A feature that is all missing, in the window or in the reference, has no rows here, so no drift series: its
+    completeness tells. A constant one that stays as it was scores 0, and one that changes has all its mass moved.
+    """
+    cells = profile.part(feature_part(feature.name))[: feature.placed]
     if isinstance(feature, NumericFeature):
-        return Distribution(fine, feature.groups, ordered=True, rows=rows)
-    return Distribution(fine, range(feature.placed), ordered=False, rows=rows)
+        return _distribution(profile, "rows", cells, feature.groups)
+    return _distribution(profile, "rows", cells)
+
+
+def _distribution(profile: Profile, counted: str, cells: Floats, groups: Sequence[int] | None = None) -> Distribution:
+    """Cells with their share of the effective rows of the part `counted`; without `groups` they have no order."""
+    _, weight, squared = profile.part(counted)[:3]
+    rows = significance.effective_sample_size(weight, squared) * cells.sum() / weight if weight > 0 else 0.0
+    return Distribution(cells, range(len(cells)) if groups is None else groups, groups is not None, float(rows))
 
 
 def distance(method: str, reference: Distribution, current: Distribution) -> tuple[Value, Value]:
@@ -211,28 +223,31 @@ def distance(method: str, reference: Distribution, current: Distribution) -> tup
 
 def measure_feature_drift(scope: Scope) -> Iterator[Sample]:
     """Row 2: each feature against the reference, and which of them drifted."""
-    drift, minor = scope.model.drift, scope.model.thresholds.feature_drift.minor
     for window, profile in scope.windows.items():
-        scores, pvalues = {}, {}
+        judged: dict[str, tuple[float, float]] = {}
         for feature in scope.totals.layout.features:
-            reference = feature_distribution(scope.reference, feature)
-            current = feature_distribution(profile, feature)
-            if current.rows < drift.min_rows or reference.rows < drift.min_rows:
+            pair = feature_distribution(scope.reference, feature), feature_distribution(profile, feature)
+            if min(side.rows for side in pair) < scope.model.drift.min_rows:
                 continue
-            for method in drift.methods:
-                score, pvalue = distance(method, reference, current)
+            for method in scope.model.drift.methods:
+                score, pvalue = distance(method, *pair)
                 yield from scope.gauge(names.FEATURE_DRIFT_SCORE, score, window, feature.name, method)
                 yield from scope.gauge(names.FEATURE_DRIFT_PVALUE, pvalue, window, feature.name, method)
-                if method == "psi" and isinstance(score, float) and isinstance(pvalue, float):
-                    scores[feature.name], pvalues[feature.name] = score, pvalue
-        adjusted = significance.benjamini_hochberg(np.array(list(pvalues.values())))
-        drifted = [
-            score >= minor and p < drift.significance for score, p in zip(scores.values(), adjusted, strict=True)
-        ]
-        for name, verdict in zip(scores, drifted, strict=True):
-            yield from scope.gauge(names.FEATURE_DRIFTED, float(verdict), window, name)
-        if scores:
-            yield from scope.gauge(names.DRIFTED_FEATURES, float(sum(drifted)), window)
+                if method == "psi" and isinstance(score, float):
+                    judged[feature.name] = score, pvalue if isinstance(pvalue, float) else math.nan
+        yield from _verdicts(scope, window, judged)
+
+
+def _verdicts(scope: Scope, window: str, judged: Mapping[str, tuple[float, float]]) -> Iterator[Sample]:
+    """Which features drifted, by PSI and p-value (NaN where no test can be made, which proves nothing)."""
+    if not judged:
+        return
+    scores, pvalues = np.array(list(judged.values())).T
+    significant = significance.benjamini_hochberg(pvalues) < scope.model.drift.significance
+    drifted = significant & (scores >= scope.model.thresholds.feature_drift.minor)
+    for name, verdict in zip(judged, drifted.tolist(), strict=True):
+        yield from scope.gauge(names.FEATURE_DRIFTED, float(verdict), window, name)
+    yield from scope.gauge(names.DRIFTED_FEATURES, float(drifted.sum()), window)
 
 
 def measure_output_drift(scope: Scope) -> Iterator[Sample]:
@@ -253,33 +268,27 @@ def measure_output_drift(scope: Scope) -> Iterator[Sample]:
 def prediction_distribution(profile: Profile, reference: Profile) -> Distribution:
     """Scores of a binary model (predicted classes where it gives none), classes, or a regression's predictions."""
     output = profile.part("output")
-    _, weight, squared = profile.part("rows")
-    rows = significance.effective_sample_size(weight, squared)
     match profile.layout.baseline.task:
         case "regression":
             bins = profile.layout.output_bins
-            return Distribution(output[: bins.placed], bins.groups, ordered=True, rows=rows)
+            return _distribution(profile, "rows", output[: bins.placed], bins.groups)
         case "multiclass":
-            classes = output.sum(axis=1)
-            return Distribution(classes, range(len(classes)), ordered=False, rows=rows)
+            return _distribution(profile, "rows", output.sum(axis=1))
         case "binary":
             expected = reference.part("output").sum(axis=0)[:-1]
-            if expected.sum() == 0:
-                return Distribution(output.sum(axis=1), range(2), ordered=False, rows=rows)
-            return Distribution(output.sum(axis=0)[:-1], equal_groups(expected, GROUPS), ordered=True, rows=rows)
+            if expected.any():
+                return _distribution(profile, "rows", output.sum(axis=0)[:-1], equal_groups(expected, GROUPS))
+            return _distribution(profile, "rows", output.sum(axis=1))
     raise AssertionError(profile.layout.baseline.task)
 
 
 def outcome_distribution(profile: Profile, _: Profile) -> Distribution:
     """Labels: classes, or a regression's values."""
-    _, weight, squared, _ = profile.part("labelled")
-    rows = significance.effective_sample_size(weight, squared)
     outcome = profile.part("outcome")
     if profile.layout.baseline.task == "regression":
         bins = profile.layout.output_bins
-        return Distribution(outcome[: bins.placed], bins.groups, ordered=True, rows=rows)
-    classes = outcome.reshape(outcome.shape[0], -1).sum(axis=1)
-    return Distribution(classes, range(len(classes)), ordered=False, rows=rows)
+        return _distribution(profile, "labelled", outcome[: bins.placed], bins.groups)
+    return _distribution(profile, "labelled", outcome.reshape(len(outcome), -1).sum(axis=1))
 
 
 def equal_groups(counts: Floats, groups: int) -> list[int]:
@@ -314,15 +323,18 @@ def measure_quality(scope: Scope) -> Iterator[Sample]:
     """Row 4: what is missing from the inputs, and what the model cannot have learned from."""
     for window, profile in scope.windows.items():
         for feature in scope.totals.layout.features:
-            counts, placed = profile.part(feature_part(feature.name)), feature.placed
-            present = counts.sum() - counts[placed]
-            yield from scope.gauge(names.FEATURE_COMPLETENESS, _share(present, counts.sum()), window, feature.name)
-            if isinstance(feature, NumericFeature):
-                outside = counts[0] + counts[placed - 1]
-                yield from scope.gauge(names.FEATURE_OUT_OF_RANGE_RATIO, _share(outside, present), window, feature.name)
-            elif feature.complete:
-                unseen = _share(counts[placed - 1], present)
-                yield from scope.gauge(names.FEATURE_UNSEEN_CATEGORY_RATIO, unseen, window, feature.name)
+            part = feature_part(feature.name)
+            counts, placed = profile.part(part), feature.placed
+            usable, rows = counts[:placed].sum(), counts.sum()
+            complete = _share(rows - counts[placed], rows)
+            yield from scope.gauge(names.FEATURE_COMPLETENESS, complete, window, feature.name)
+            if isinstance(feature, CategoryFeature):
+                if feature.complete:
+                    unseen = _share(counts[placed - 1], usable)
+                    yield from scope.gauge(names.FEATURE_UNSEEN_CATEGORY_RATIO, unseen, window, feature.name)
+            elif scope.reference.part(part)[:placed].any():  # without a value, the reference has no range
+                outside = _share(counts[0] + counts[placed - 1], usable)
+                yield from scope.gauge(names.FEATURE_OUT_OF_RANGE_RATIO, outside, window, feature.name)
     yield from _quality_totals(scope)
 
 

@@ -1,6 +1,7 @@
 """Building a baseline: reference data in, cells chosen and counted, a versioned file out."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from exporter.baseline import Baseline, CategoryFeature, NumericFeature, Provenance, settings_digest
+from exporter.baseline import FEATURE_NAME, Baseline, CategoryFeature, NumericFeature, Provenance, settings_digest
 from exporter.config import Model
 from exporter.errors import ConfigError, DataError
 from exporter.ingest.parquet import ParquetReader
@@ -20,7 +21,8 @@ from exporter.ingest.schema import FeatureSchema
 from exporter.measures import GROUPS, equal_groups, performance_of
 from exporter.profile.batch import Predictions
 from exporter.profile.binning import Binner
-from exporter.profile.columns import Column, Floats, NumericColumn, TextColumn, absent, numbers_from_texts
+from exporter.profile.cells import as_numbers
+from exporter.profile.columns import Column, Floats, TextColumn
 from exporter.profile.kernel import Kernel
 from exporter.profile.layout import Layout, Profile
 
@@ -41,7 +43,7 @@ class ReferenceData:
 
 def read_reference(path: Path) -> ReferenceData:
     """Parquet or CSV in the record format's columns; ConfigError when it cannot be read."""
-    readers = {".parquet": pq.read_table, ".csv": pa_csv.read_csv}
+    readers = {".parquet": pq.read_table, ".csv": _read_csv}
     reader = readers.get(path.suffix)
     if reader is None:
         raise ConfigError(str(path), [f"unknown kind {path.suffix or 'of file'}; give a .parquet or .csv file"])
@@ -52,12 +54,18 @@ def read_reference(path: Path) -> ReferenceData:
         raise ConfigError(str(path), [f"cannot be read ({error}); give a Parquet or CSV file"]) from error
 
 
+def _read_csv(path: Path) -> pa.Table:
+    """CSV cannot say null otherwise: an empty text is missing, as an empty number is."""
+    return pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(strings_can_be_null=True))
+
+
 def build_baseline(model: Model, data: ReferenceData, created: float, categorical: Sequence[str] = ()) -> Baseline:
     """The baseline of `model` from reference data; columns named in `categorical` are categories whatever their type.
 
     DataError names what the data lacks.
     """
     batch = _predictions(model, data, categorical)
+    _check_classes(model, data.source, batch)
     weight = batch.weights
     features = tuple(_feature(name, column, weight) for name, column in sorted(batch.features.items()))
     empty = Baseline(
@@ -96,6 +104,31 @@ def _predictions(model: Model, data: ReferenceData, categorical: Sequence[str]) 
     return batches[0]
 
 
+def _check_classes(model: Model, source: str, batch: Predictions) -> None:
+    """A binary model's labels are the positive one and one other, else all would silently read as negative."""
+    seen = set(_classes_in(batch.prediction, batch.label)) if model.task == "binary" else set()
+    if len(seen) > 2:
+        raise DataError(
+            f"{source}: {len(seen)} classes ({', '.join(sorted(seen)[:5])}) for a binary model; "
+            "put classes, not scores, into prediction and label, or set task: multiclass"
+        )
+    if len(seen) == 2 and model.positive_label not in seen:
+        raise DataError(
+            f"{source}: positive_label {model.positive_label!r} is not among the classes {', '.join(sorted(seen))}; "
+            "set positive_label to one of them"
+        )
+
+
+def _classes_in(*columns: Column | None) -> list[str]:
+    texts = [_present_texts(column) for column in columns if isinstance(column, TextColumn)]
+    return sorted(set().union(*texts))
+
+
+def _present_texts(column: TextColumn) -> set[str]:
+    """The texts that rows hold; the column may know more of them, of rows left out."""
+    return {text for code in np.unique(column.codes) if code >= 0 and (text := column.texts[code]) is not None}
+
+
 def _refusals(result: Sorted) -> str:
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(result.rejected.items()))
     return f"; refused: {reasons}" if reasons else ""
@@ -112,6 +145,8 @@ def _schema(schema: pa.Schema, categorical: Sequence[str]) -> FeatureSchema:
         fields |= {field.name: field.type for field in schema.field("features").type}
     if not fields:
         raise DataError("no features: reference data has columns `features.NAME` or a struct `features`")
+    if odd := [name for name in fields if not re.fullmatch(FEATURE_NAME, name)]:
+        raise DataError(f"feature {odd[0]!r}: a name is not empty and has no quote, backslash or control character")
     numeric = {name for name, kind in fields.items() if name not in categorical and _is_numeric(kind)}
     return FeatureSchema(frozenset(numeric), frozenset(set(fields) - numeric))
 
@@ -134,45 +169,51 @@ def numeric_feature(name: str, values: Floats, weight: Floats) -> NumericFeature
 
     A feature without any value gets one bin from 0 to 1, in which nothing was seen.
     """
-    edges = _edges(values) if len(values) else np.array([0.0, 1.0])
+    edges = _edges(values, weight) if len(values) else np.array([0.0, 1.0])
     codes = Binner(edges).codes(values).astype(np.intp)
     counts = np.bincount(codes, weights=weight, minlength=len(edges) + 1).astype(np.float64)
     return NumericFeature(name=name, edges=tuple(edges.tolist()), groups=tuple(_groups(edges, counts)))
 
 
-def _edges(values: Floats) -> Floats:
-    distinct, counts = np.unique(values, return_counts=True)
-    heavy = distinct[counts >= POINT_MASS * len(values)]
-    rest = values[~np.isin(values, heavy)] if len(heavy) else values
-    share = len(rest) / len(values)
-    quantiles = np.array([])
-    if len(rest):
-        # As many bins as the rest's share of the mass is worth; edges are values that occur.
-        parts = max(round(BINS * share), 1)
-        quantiles = np.quantile(rest, np.linspace(0, 1, parts + 1), method="lower")
-    ends = [distinct[0], np.nextafter(distinct[-1], np.inf)]
-    return np.unique(np.concatenate([quantiles, heavy, np.nextafter(heavy, np.inf), ends]))
+def _edges(values: Floats, weight: Floats) -> Floats:
+    """Edges are values that occur, or the next number above one, so that the value before it ends its bin."""
+    distinct, place = np.unique(values, return_inverse=True)
+    mass = np.bincount(place, weights=weight) / weight.sum()
+    heavy = mass >= POINT_MASS
+    points, light = distinct[heavy], distinct[~heavy]
+    cuts = light[equal_groups(mass[~heavy], _parts(BINS, mass[~heavy].sum()))] if len(light) else light
+    edges = np.concatenate([cuts, points, _above(points), distinct[:1], _above(distinct[-1:])])
+    return np.unique(edges[np.isfinite(edges)])
+
+
+def _above(values: Floats) -> Floats:
+    with np.errstate(over="ignore"):  # above the largest number lies infinity, which is no edge
+        above: Floats = np.nextafter(values, np.inf)
+    return above
+
+
+def _parts(whole: int, share: float) -> int:
+    """How many of `whole` equal parts a share of the mass is worth."""
+    return max(round(whole * share), 1)
 
 
 def _groups(edges: Floats, counts: Floats) -> list[int]:
-    """About ten merged cells of equal mass; a value with a bin of its own keeps it, and open ends join their neighbour.
+    """First cells of about ten groups of equal mass; a value with a bin of its own keeps it.
 
-    An end joins no bin that holds a single value: there, any other value is news.
+    An open end joins its neighbour, unless that holds a single value: there, any other value is news.
     """
-    single = np.concatenate(([False], np.nextafter(edges[:-1], np.inf) == edges[1:], [False]))
-    if counts.sum() == 0:
-        return [0, 1, 2] if len(edges) == 2 else [0]
-    light = np.where(single, 0.0, counts)
-    starts = set(equal_groups(light, GROUPS)) if light.sum() else {0}
-    for cell in np.flatnonzero(single):
-        starts |= {int(cell), int(cell) + 1}
-    starts = {start for start in starts if start < len(counts)} | {0}
     last = len(counts) - 1
-    if 1 in starts and not single[1]:
+    if counts.sum() == 0:
+        return list(range(len(counts)))
+    single = np.concatenate(([False], _above(edges[:-1]) == edges[1:], [False]))
+    light = np.where(single, 0.0, counts)
+    starts = set(equal_groups(light, _parts(GROUPS, light.sum() / counts.sum()))) if light.any() else {0}
+    starts |= {int(start) for cell in np.flatnonzero(single) for start in (cell, cell + 1)}
+    if not single[1]:
         starts.discard(1)
-    if last in starts and not single[last - 1]:
+    if not single[last - 1]:
         starts.discard(last)
-    return sorted(starts)
+    return sorted(starts | {0})
 
 
 def category_feature(name: str, column: TextColumn, weight: Floats) -> CategoryFeature:
@@ -192,10 +233,7 @@ def category_feature(name: str, column: TextColumn, weight: Floats) -> CategoryF
 
 
 def _classes(model: Model, batch: Predictions) -> tuple[str, ...]:
-    if model.task != "multiclass":
-        return ()
-    columns = [column for column in (batch.prediction, batch.label) if isinstance(column, TextColumn)]
-    return tuple(sorted({text for column in columns for text in column.texts if text is not None}))
+    return tuple(_classes_in(batch.prediction, batch.label)) if model.task == "multiclass" else ()
 
 
 def _output_bins(model: Model, batch: Predictions, weight: Floats) -> NumericFeature | None:
@@ -205,21 +243,17 @@ def _output_bins(model: Model, batch: Predictions, weight: Floats) -> NumericFea
 
 
 def _numeric_of(name: str, columns: Sequence[Column], weight: Floats) -> NumericFeature:
-    values = np.concatenate([_as_numbers(column).or_nan() for column in columns])
+    values = np.concatenate([as_numbers(column).or_nan() for column in columns])
     weights = np.tile(weight, len(columns))
     finite = np.isfinite(values)
     return numeric_feature(name, values[finite], weights[finite])
 
 
-def _as_numbers(column: Column) -> NumericColumn:
-    return column if isinstance(column, NumericColumn) else numbers_from_texts(column)
-
-
 def _label_offset(batch: Predictions) -> float:
-    if batch.label is None:
-        return 0.0
-    values = _as_numbers(batch.label).values[~absent(batch.label)]
-    return float(values.mean()) if len(values) else 0.0
+    """The labels' mean: sums about it keep their digits."""
+    values = np.array([]) if batch.label is None else as_numbers(batch.label).or_nan()
+    known = np.isfinite(values)
+    return float(np.average(values[known], weights=batch.weights[known])) if known.any() else 0.0
 
 
 def _count(model: Model, baseline: Baseline, batch: Predictions) -> Profile:

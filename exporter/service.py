@@ -11,6 +11,8 @@ import platform
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -20,19 +22,22 @@ from exporter.collector import cut, render, series_of
 from exporter.config import Costs, load_config, parse_duration
 from exporter.errors import ConfigError
 from exporter.ingest.engine import Delta, Period
-from exporter.ingest.sources import LogReader, Piece, ahead
+from exporter.ingest.sources import Handle, Inode, LogReader, Piece, ahead
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
 from exporter.server import Exposition, ModelSummary
 from exporter.snapshot import Snapshot, take_snapshot
 from exporter.store import Store
-from exporter.windows import bucket_starts, fine_since
+from exporter.windows import HOUR, bucket_starts, fine_since
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0  # between two looks at the log; a look at unchanged files costs one stat each
 MONTH_SECONDS = 30 * 86_400
-_COMMIT_BYTES = 32 * 1024 * 1024  # of log in one transaction: bounds what a crash makes read again
+_COMMIT_BYTES = 8 * 1024 * 1024  # of log in one transaction: bounds what a crash makes read again
+
+
+_RELOAD_SECONDS = 30.0  # that one who asks for a reload waits: a transaction and an evaluation take a few
 
 
 @dataclass
@@ -49,30 +54,54 @@ class Health:
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Reload:
+    """A configuration that the worker is asked to take over, and its answer."""
+
+    monitor: Monitor
+    answer: Future[None] = field(default_factory=Future)
+
+
 class Exporter:
     """Follows the log of one configuration file and keeps a rendered snapshot."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._monitor = Monitor.load(load_config(path), str(path))
-        self._open()
         now = time.time()
         self._health = Health(started=now, reloaded=now)
         self._exposition: Exposition | None = None
         self._scopes: tuple[Scope, ...] = ()
+        self._due = 0.0
+        self._handles: dict[Inode, Handle] = {}
+        self._open(Monitor.load(load_config(path), str(path)))
         self._stop = threading.Event()
-        self._next: Monitor | None = None
+        self._wake = threading.Event()
+        self._reloading = threading.Lock()
+        self._asked: _Reload | None = None
         self._thread = threading.Thread(target=self._run, name="exporter", daemon=True)
 
-    def _open(self) -> None:
-        monitor = self._monitor
+    def _open(self, monitor: Monitor) -> None:
+        """Work with `monitor` and its state from now on; ConfigError when that state cannot be used."""
         config = monitor.config
         self._store = Store(config.resolve(config.state), monitor.layouts, max(monitor.windows.values()))
+        self._monitor = monitor
         self._engine = monitor.engine(self._store.connection, exact=True)
-        for name in monitor.kernels:
-            self._engine.know_versions(name, self._store.versions(name))
+        self._share_knowledge()
         paths = [source.path if "://" in source.path else str(config.resolve(source.path)) for source in config.log]
-        self._reader = LogReader(paths, monitor.schema, monitor.only_model, positions=self._store.positions)
+        positions = self._store.positions
+        self._reader = LogReader(paths, monitor.schema, monitor.only_model, positions, handles=self._handles)
+        self._is_open = True
+        self._cleaned = -math.inf
+
+    def _share_knowledge(self) -> None:
+        for model in self._monitor.kernels:
+            versions = self._store.versions(model)
+            self._engine.know(model, {of: self._store.error_names(model, of) for of in versions})
+
+    def _close(self) -> None:
+        """Let go of the state; what windows need stays in memory."""
+        self._store.close()
+        self._is_open = False
 
     def start(self) -> None:
         """Begin to read and evaluate."""
@@ -81,8 +110,11 @@ class Exporter:
     def stop(self) -> None:
         """End after the present step; what is read is committed."""
         self._stop.set()
-        self._thread.join()
-        self._store.close()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._reader.close()
+        self._close()
 
     # What the web server asks for.
 
@@ -100,15 +132,24 @@ class Exporter:
 
     def reload(self) -> Sequence[str]:
         """Load the configuration file anew; its problems when the old one stays in force."""
-        try:
-            self._next = Monitor.load(load_config(self._path), str(self._path))
-        except ConfigError as error:
-            self._health.reload_ok = False
-            log.error("reload refused: %s", error)  # noqa: TRY400 - a person's mistake, not a fault to trace
-            return error.problems
-        self._health.reload_ok = True
-        self._health.reloaded = time.time()
-        return ()
+        with self._reloading:
+            try:
+                asked = _Reload(Monitor.load(load_config(self._path), str(self._path)))
+                self._asked = asked
+                self._wake.set()
+                asked.answer.result(_RELOAD_SECONDS)
+            except ConfigError as error:
+                log.error("reload refused: %s", error)  # noqa: TRY400 - a person's mistake, not a fault to trace
+                problems: Sequence[str] = error.problems
+            except TimeoutError:
+                asked.answer.cancel()
+                problems = [f"the exporter was busy for {_RELOAD_SECONDS:g} s; try again"]
+            else:
+                problems, self._health.reloaded = (), time.time()
+            self._health.reload_ok = not problems
+            self._due = 0.0
+            self._wake.set()
+            return problems
 
     def models(self) -> Sequence[ModelSummary]:
         """The monitored models."""
@@ -126,48 +167,50 @@ class Exporter:
     # The worker.
 
     def _run(self) -> None:
-        due = 0.0
         while not self._stop.is_set():
-            self._swap_if_reloaded()
-            interval = parse_duration(self._monitor.config.evaluation.interval)
-            due = self._read(due, interval)
-            if time.monotonic() >= due:
-                self._evaluate()
-                due = time.monotonic() + interval
-            self._stop.wait(min(POLL_SECONDS, max(due - time.monotonic(), 0.01)))
+            self._swap_if_asked()
+            self._read()
+            self._evaluate_if_due()
+            self._wake.wait(min(POLL_SECONDS, max(self._due - time.monotonic(), 0.01)))
+            self._wake.clear()
 
-    def _swap_if_reloaded(self) -> None:
-        if (monitor := self._next) is None:
+    def _swap_if_asked(self) -> None:
+        asked, self._asked = self._asked, None
+        if asked is None or not asked.answer.set_running_or_notify_cancel():
             return
-        self._next = None
-        previous = self._monitor
-        self._store.close()
+        self._close()
         try:
-            self._monitor = monitor
-            self._open()
-        except ConfigError:
-            log.exception("the new configuration's state cannot be opened; the old configuration goes on")
-            self._health.reload_ok = False
-            self._monitor = previous
-            self._open()
+            self._open(asked.monitor)
+            asked.answer.set_result(None)
+        except ConfigError as error:  # the old one is opened again before the next reading
+            asked.answer.set_exception(error)
 
-    def _read(self, due: float, interval: int) -> float:
-        """Read what is new, evaluating in between when a backlog takes long; the time the next evaluation is due."""
-        pieces = ahead(self._reader.poll())
+    def _read(self) -> None:
+        """Read what is new, evaluating in between when a backlog takes long."""
         try:
-            while self._read_some(pieces) and not self._stop.is_set():
-                if time.monotonic() >= due:
-                    self._evaluate()
-                    due = time.monotonic() + interval
-            self._health.ingestion_ok = True
-        except Exception:
-            log.exception("reading the log failed; it is tried again")
-            self._health.ingestion_ok = False
-        finally:
-            pieces.close()
-        if not self._health.ingestion_ok:
-            self._reader.forget()
-        return due
+            if not self._is_open:
+                self._open(self._monitor)
+            self._clean()
+            with closing(ahead(self._reader.poll())) as pieces:
+                while self._read_some(pieces) and not (self._stop.is_set() or self._asked):
+                    self._evaluate_if_due()
+                    self._clean()
+        except Exception as error:  # noqa: BLE001 - told by `_ingested`; whatever it is, the metrics go on
+            self._ingested(error)
+            self._close()  # a database that failed may be of no more use; the committed state is loaded again
+        else:
+            self._ingested(None)
+
+    def _ingested(self, error: Exception | None) -> None:
+        """Tell a change in the log, and in the metrics at once."""
+        ok = error is None
+        if ok == self._health.ingestion_ok:
+            return
+        self._health.ingestion_ok, self._due = ok, 0.0
+        if ok:
+            log.info("reading the log goes on")
+        else:
+            log.error("reading the log failed; it is tried again every second", exc_info=error)
 
     def _read_some(self, pieces: Iterator[Piece]) -> bool:
         """Count and commit one transaction's worth of pieces; whether there may be more."""
@@ -186,6 +229,24 @@ class Exporter:
                 self._store.commit(total, positions, size, self._fine(newest))
         return size >= _COMMIT_BYTES
 
+    def _clean(self) -> None:
+        """Once an hour of the clock in use: forget old profiles, and what has waited for too long."""
+        now, config = self._clock(), self._monitor.config
+        if now is None or now < self._cleaned + HOUR:
+            return
+        orphans = Delta()
+        with self._store.transaction():
+            orphans.rejected["orphan_outcome"] = self._engine.expire(now - parse_duration(config.outcomes.horizon))
+            self._store.forget(now - parse_duration(config.limits.retention))
+            self._store.commit(orphans, {}, 0, self._store.fine)
+        self._share_knowledge()
+        self._cleaned = now
+
+    def _evaluate_if_due(self) -> None:
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + parse_duration(self._monitor.config.evaluation.interval)
+            self._evaluate()
+
     def _buckets(self, newest: float) -> Period:
         fine = self._fine(newest)
         return lambda ts: bucket_starts(ts, fine)
@@ -193,11 +254,10 @@ class Exporter:
     def _evaluate(self) -> None:
         started = time.monotonic()
         try:
-            snapshot, scopes = self._take()
+            snapshot, self._scopes = self._take()
             self._health.evaluated = time.time()
             self._health.evaluation_seconds = time.monotonic() - started
             self._publish(snapshot)
-            self._scopes = scopes
         except Exception:
             log.exception("the evaluation failed; the last snapshot stays, and its age tells")
 
@@ -205,11 +265,11 @@ class Exporter:
         at = self._clock()
         scopes = tuple(self._scopes_at(at)) if at is not None else ()
         snapshot = take_snapshot(scopes, at or 0.0, time.perf_counter)
-        failures = {(f.model, f.statistic): repr(f.error) for f in snapshot.failures}
-        for failure in snapshot.failures:
-            if (failure.model, failure.statistic) not in self._health.failures:
-                log.error("%s: %s failed", failure.model, failure.statistic, exc_info=failure.error)
-        self._health.failures = failures
+        failures = {(failure.model, failure.statistic): failure.error for failure in snapshot.failures}
+        for (model, statistic), error in failures.items():
+            if (model, statistic) not in self._health.failures:
+                log.error("%s: %s failed", model, statistic, exc_info=error)
+        self._health.failures = {key: repr(error) for key, error in failures.items()}
         return snapshot, scopes
 
     def _clock(self) -> float | None:

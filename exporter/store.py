@@ -6,19 +6,21 @@ is killed when. The buckets that windows need are kept in memory too, packed.
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import zstandard
 
 from exporter.errors import ConfigError
 from exporter.ingest.engine import Delta, Key
-from exporter.profile.columns import index_array, string_array
+from exporter.profile.columns import Floats, index_array, string_array
 from exporter.profile.layout import Layout, Profile
 from exporter.profile.packed import Packed, sum_packed
 from exporter.windows import HOUR, bucket_starts, window_start
@@ -36,6 +38,8 @@ _TABLES = (
     "errors (model VARCHAR, version VARCHAR, error VARCHAR, source VARCHAR, value DOUBLE)",
     "newest (model VARCHAR, ts DOUBLE)",
 )
+_ROLLED = "(start >= $old AND start < $new AND list_contains($models, model))"  # a model may be gone for a while
+_CHANGED = "(model, version, start) IN (SELECT (model, version, start) FROM keys)"
 
 
 @dataclass
@@ -49,23 +53,37 @@ class Totals:
 
 
 class Store:
-    """One process's hold on a state folder (None: memory only)."""
+    """One process's hold on a state folder (None: memory only); ConfigError when it cannot be used."""
 
     def __init__(self, folder: Path | None, layouts: Mapping[str, Layout], longest_window: int) -> None:
         self._layouts = layouts
         self._longest = longest_window
         self._path = None if folder is None else folder / "state.duckdb"
-        self.connection = _connect(self._path)
-        for table in _TABLES:
-            self.connection.execute(f"CREATE TABLE IF NOT EXISTS {table}")
         self.totals = Totals()
         self.positions: dict[str, int] = {}
         self.fine = 0
-        self._sums: dict[tuple[str, str], np.ndarray[Any, np.dtype[np.float64]]] = {}
+        self._sums: dict[tuple[str, str], Floats] = {}
         self._buckets: dict[tuple[str, str], dict[int, Packed]] = defaultdict(dict)
         self._errors: Counter[tuple[str, str, str, str]] = Counter()
-        self._check_meta()
-        self._load()
+        self._committed: list[Callable[[], None]] = []
+        try:
+            self.connection = _connect(self._path)
+            self._prepare()
+        except (OSError, ValueError, duckdb.Error, zstandard.ZstdError) as error:
+            reason = str(error).splitlines()[0]
+            remedy = "give `state` a folder that this user can write, no other exporter uses and nothing damaged"
+            raise ConfigError(str(self._path), [f"cannot be used ({reason}); {remedy}"]) from error
+
+    def _prepare(self) -> None:
+        try:
+            with self.transaction():
+                for table in _TABLES:
+                    self.connection.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+                self._check_meta()
+            self._load()
+        except BaseException:
+            self.connection.close()
+            raise
 
     def close(self) -> None:
         """Let go of the database."""
@@ -85,34 +103,46 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing: what the ledger and `commit` do within."""
+        """All or nothing: what the ledger, `commit` and `forget` do within, on disk and in memory."""
+        self._committed.clear()
         self.connection.execute("BEGIN")
         try:
             yield
+            self.connection.execute("COMMIT")
         except BaseException:
-            self.connection.execute("ROLLBACK")
+            with suppress(duckdb.Error):  # a database that failed fatally has nothing left to roll back
+                self.connection.execute("ROLLBACK")
             raise
-        self.connection.execute("COMMIT")
+        for remember in self._committed:
+            remember()
 
     def commit(self, delta: Delta, positions: Mapping[str, int], log_bytes: int, fine: int) -> None:
-        """Add a delta whose keys are buckets as of `fine`, within `transaction`; rolls older buckets up to hours."""
+        """Add a delta whose keys are buckets as of `fine`; once within a `transaction`. Older buckets become hours."""
         fine = max(fine, self.fine)
         merged = self._merge(delta, fine)
         sums = self._summed(delta)
         self._write_buckets(merged, fine)
         self._write_small(delta, sums, positions, log_bytes, fine)
-        self._remember(delta, merged, sums, positions, log_bytes, fine)
+        self._committed.append(partial(self._remember, delta, merged, sums, positions, log_bytes, fine))
 
     def forget(self, before: float) -> None:
-        """Drop buckets that start before `before`, and versions that have none left; within `transaction`."""
+        """Drop buckets that start before `before`, and versions that have none left; within a `transaction`."""
         self._run("DELETE FROM buckets WHERE start < $before", before=int(before))
         kept = {(m, v) for m, v in self.connection.execute("SELECT DISTINCT model, version FROM buckets").fetchall()}
-        for model, version in set(self._sums) - kept:
+        gone = set(self._sums) - kept
+        for model, version in gone:
             for table in ("totals", "errors"):
                 self._run(f"DELETE FROM {table} WHERE model = $m AND version = $v", m=model, v=version)
-            del self._sums[model, version]
-            self._buckets.pop((model, version), None)
-            self._errors = Counter({key: n for key, n in self._errors.items() if key[:2] != (model, version)})
+        self._committed.append(partial(self._drop, gone, int(before)))
+
+    def _drop(self, gone: set[tuple[str, str]], before: int) -> None:
+        for version in gone:
+            del self._sums[version]
+            self._buckets.pop(version, None)
+        self._errors = Counter({key: count for key, count in self._errors.items() if key[:2] not in gone})
+        for buckets in self._buckets.values():
+            for start in [start for start in buckets if start < before]:
+                del buckets[start]
 
     def window(self, model: str, version: str, at: float, length: int) -> Profile:
         """The sum of the buckets of the window of `length` seconds that ends at `at`."""
@@ -130,6 +160,10 @@ class Store:
         return {
             error: count for (m, v, error, s), count in self._errors.items() if (m, v, s) == (model, version, source)
         }
+
+    def error_names(self, model: str, version: str) -> set[str]:
+        """Names of the errors seen."""
+        return {error for (m, v, error, _) in self._errors if (m, v) == (model, version)}
 
     def _check_meta(self) -> None:
         found = dict(self.connection.execute("SELECT name, value FROM meta").fetchall())
@@ -160,10 +194,16 @@ class Store:
         for model, version, blob in fetch("SELECT model, version, profile FROM totals").fetchall():
             if model in self._layouts:
                 self._sums[model, version] = sum_packed([Packed.from_bytes(blob)], self._layouts[model].size)
-        since = window_start(max(self.totals.newest.values(), default=0.0), self._longest)
-        rows = fetch("SELECT model, version, start, profile FROM buckets WHERE start >= $since", {"since": since})
+        rows = fetch(
+            "SELECT model, version, start, profile FROM buckets WHERE start >= $since", {"since": self._since()}
+        )
         for model, version, start, blob in rows.fetchall():
-            self._buckets[model, version][start] = Packed.from_bytes(blob)
+            if model in self._layouts:
+                self._buckets[model, version][start] = Packed.from_bytes(blob)
+
+    def _since(self) -> int:
+        """From when on buckets are kept in memory; an hour early, for the newest record may be ahead of the clock."""
+        return window_start(max(self.totals.newest.values(), default=0.0), self._longest) - HOUR
 
     def _merge(self, delta: Delta, fine: int) -> dict[Key, Packed]:
         """The buckets that change: those of the delta, and fine ones that become part of an hour."""
@@ -171,12 +211,9 @@ class Store:
         for (model, version, start), packed in delta.profiles.items():
             parts[model, version, _rolled(start, fine)] += packed
         self._register(list(parts))
-        changing = (
-            "SELECT model, version, start, profile FROM buckets WHERE (start >= $old AND start < $new) "
-            "OR (model, version, start) IN (SELECT (model, version, start) FROM keys)"
-        )
-        rows = self.connection.execute(changing, {"old": self.fine, "new": fine}).fetchall()
-        for model, version, start, blob in rows:
+        changing = f"SELECT model, version, start, profile FROM buckets WHERE {_ROLLED} OR {_CHANGED}"
+        rolled = {"old": self.fine, "new": fine, "models": list(self._layouts)}
+        for model, version, start, blob in self.connection.execute(changing, rolled).fetchall():
             parts[model, version, _rolled(start, fine)].append(Packed.from_bytes(blob))
         return {
             key: found[0] if len(found) == 1 else Packed.of(sum_packed(found, self._layouts[key[0]].size))
@@ -197,8 +234,8 @@ class Store:
             return
         blobs = [packed.to_bytes() for packed in merged.values()]
         self._register(list(merged), blobs)
-        self._run("DELETE FROM buckets WHERE start >= $old AND start < $new", old=self.fine, new=fine)
-        self._run("DELETE FROM buckets WHERE (model, version, start) IN (SELECT (model, version, start) FROM keys)")
+        rolled = {"old": self.fine, "new": fine, "models": list(self._layouts)}
+        self._run(f"DELETE FROM buckets WHERE {_ROLLED} OR {_CHANGED}", **rolled)
         self._run("INSERT INTO buckets SELECT model, version, start, profile FROM keys")
 
     def _write_small(self, delta: Delta, sums: Mapping[tuple[str, str], Any], positions: Mapping[str, int],
@@ -229,7 +266,7 @@ class Store:
         self._errors.update(delta.errors)
         for model, ts in delta.newest.items():
             self.totals.newest[model] = max(ts, self.totals.newest.get(model, ts))
-        since = window_start(max(self.totals.newest.values(), default=0.0), self._longest) - HOUR
+        since = self._since()
         for buckets in self._buckets.values():
             for start in [start for start in buckets if start < since or self.fine <= start < fine]:
                 del buckets[start]
@@ -267,13 +304,8 @@ def _connect(path: Path | None) -> duckdb.DuckDBPyConnection:
     config: dict[str, Any] = {"threads": 2, "memory_limit": _MEMORY}
     if path is None:
         return duckdb.connect(config=config)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return duckdb.connect(str(path), config=config)
-    except (OSError, duckdb.Error) as error:
-        reason = str(error).splitlines()[0]
-        remedy = "give `state` a folder that this user can write and no other exporter uses"
-        raise ConfigError(str(path), [f"cannot be opened ({reason}); {remedy}"]) from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return duckdb.connect(str(path), config=config)
 
 
 def _ledger_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:

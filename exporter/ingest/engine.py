@@ -4,14 +4,14 @@ One engine serves the exporter (periods are buckets) and one-shot evaluation (pe
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from exporter.ingest.ledger import Ledger, Settled
 from exporter.ingest.records import Sorted
-from exporter.profile.batch import Predictions, Report
+from exporter.profile.batch import Outcomes, Predictions, Report
 from exporter.profile.columns import Codes, Floats, TextColumn
 from exporter.profile.kernel import Kernel
 from exporter.profile.packed import Packed
@@ -19,7 +19,9 @@ from exporter.windows import Starts
 
 Key = tuple[str, str, int]  # model, version, start of the period
 Period = Callable[[Floats], Starts]
-_NUMBERS_AT_ONCE = 8_000_000  # 64 MB of float64: bounds a batch that is spread over many periods
+_NUMBERS_AT_ONCE = 2_000_000  # 16 MB of float64: bounds a batch that is spread over many periods
+_MAX_ERRORS = 50  # names of errors of one version; instrumentation guides ask to think again from 100 series on
+_MAX_ERROR = 128  # characters of an error's name
 
 
 @dataclass
@@ -36,6 +38,12 @@ class Delta:
     def add(self, key: Key, vector: Floats) -> None:
         """Add a vector to the profile of `key`."""
         self.profiles.setdefault(key, []).append(Packed.of(vector))
+
+    def refuse(self, kind: str, reason: str, count: int) -> None:
+        """Take back `count` records of a kind that were accepted at first sight."""
+        if count:
+            self.accepted[kind] -= count
+            self.rejected[reason] += count
 
     def absorb(self, other: "Delta") -> None:
         """Take in what `other` holds."""
@@ -59,11 +67,16 @@ class Engine:
         self._kernels = kernels
         self._ledger = ledger
         self._max_versions = max_versions
-        self._versions: dict[str, set[str]] = {name: set() for name in kernels}
+        self._known: dict[str, dict[str, set[str]]] = {name: {} for name in kernels}
+        """Versions of each model, and the names of their errors."""
 
-    def know_versions(self, model: str, versions: set[str]) -> None:
-        """Versions that count as known already, after a restart."""
-        self._versions[model] |= versions
+    def know(self, model: str, versions: Mapping[str, Iterable[str]]) -> None:
+        """Versions, with the names of their errors, that are known from now on: after a restart, and when some are gone."""
+        self._known[model] = {version: set(errors) for version, errors in versions.items()}
+
+    def expire(self, before: float) -> int:
+        """Stop waiting for what is older than `before`; the number of outcomes whose prediction never came."""
+        return self._ledger.expire(before)
 
     def take(self, records: Sorted, period: Period) -> Delta:
         """Count all predictions, then outcomes (so those of the same piece find theirs), then counts records."""
@@ -71,11 +84,9 @@ class Engine:
         for model, batches in records.predictions.items():
             for batch in batches:
                 self._predictions(model, batch, period, delta)
-        for model, outcomes in records.outcomes.items():
-            for batch_of_outcomes in outcomes:
-                delta.saw(model, float(batch_of_outcomes.ts.max()))
-                settled = self._ledger.settle(model, batch_of_outcomes, delta.rejected)
-                self._settled(model, settled, period, delta)
+        for model, several in records.outcomes.items():
+            for outcomes in several:
+                self._outcomes(model, outcomes, period, delta)
         for model, reports in records.reports.items():
             self._reports(model, reports, period, delta)
         return delta
@@ -83,15 +94,16 @@ class Engine:
     def _predictions(self, model: str, batch: Predictions, period: Period, delta: Delta) -> None:
         kernel = self._kernels[model]
         batch = self._of_known_versions(model, batch, delta)
-        delta.saw(model, float(batch.ts.max(initial=-np.inf)))
+        if batch.rows == 0:
+            return
+        delta.saw(model, float(batch.ts.max()))
         fresh = self._ledger.fresh(model, batch)
         if not fresh.all():
-            delta.rejected["duplicate_id"] += int(np.count_nonzero(~fresh))
-            delta.accepted["prediction"] -= int(np.count_nonzero(~fresh))
+            delta.refuse("prediction", "duplicate_id", int(np.count_nonzero(~fresh)))
             batch = batch.take(fresh)
         if batch.rows == 0:
             return
-        _count_errors(model, batch, delta)
+        self._count_errors(model, batch, delta)
         scored = kernel.scored(batch)
         for keys, groups, rows in _grouped(model, batch.version, period(batch.ts), kernel.layout.size):
             part, outputs = (batch, scored) if rows is None else (batch.take(rows), scored.take(rows))
@@ -100,6 +112,12 @@ class Engine:
                 matrix += kernel.labelled(part, outputs, groups, len(keys))
             _add_all(delta, keys, matrix)
         settled = self._ledger.remember(model, batch, scored, ~kernel.unlabelled(batch))
+        self._settled(model, settled, period, delta)
+
+    def _outcomes(self, model: str, outcomes: Outcomes, period: Period, delta: Delta) -> None:
+        delta.saw(model, float(outcomes.ts.max()))
+        settled, repeated = self._ledger.settle(model, outcomes)
+        delta.refuse("outcome", "duplicate_outcome", repeated)
         self._settled(model, settled, period, delta)
 
     def _settled(self, model: str, settled: Settled | None, period: Period, delta: Delta) -> None:
@@ -116,13 +134,14 @@ class Engine:
         kernel = self._kernels[model]
         for report in reports:
             if not self._admit_version(model, report.version):
-                delta.rejected["too_many_versions"] += 1
-                delta.accepted["counts"] -= 1
+                delta.refuse("counts", "too_many_versions", 1)
                 continue
+            delta.saw(model, report.ts)
             start = int(period(np.array([report.ts]))[0])
             delta.add((model, report.version, start), kernel.reports([report]))
             for error, count in report.errors.items():
-                delta.errors[model, report.version, error, "reports"] += count  # type: ignore[assignment]  # weighted
+                name = self._error_name(model, report.version, error)
+                delta.errors[model, report.version, name, "reports"] += count  # type: ignore[assignment]  # weighted
 
     def _of_known_versions(self, model: str, batch: Predictions, delta: Delta) -> Predictions:
         """The rows of versions that are known or may still become so; a flood of versions is refused."""
@@ -132,16 +151,31 @@ class Engine:
             return batch
         table = np.array([text not in refused for text in batch.version.texts])
         kept = table[batch.version.codes]
-        count = int(np.count_nonzero(~kept))
-        delta.rejected["too_many_versions"] += count
-        delta.accepted["prediction"] -= count
+        delta.refuse("prediction", "too_many_versions", int(np.count_nonzero(~kept)))
         return batch.take(kept)
 
     def _admit_version(self, model: str, version: str) -> bool:
-        known = self._versions[model]
+        known = self._known[model]
         if version not in known and len(known) < self._max_versions:
-            known.add(version)
+            known[version] = set()
         return version in known
+
+    def _error_name(self, model: str, version: str, error: str) -> str:
+        """The error's name as a label value; a flood of names becomes `other`."""
+        known, name = self._known[model][version], error[:_MAX_ERROR] or "unknown"
+        if name not in known and len(known) >= _MAX_ERRORS:
+            return "other"
+        known.add(name)
+        return name
+
+    def _count_errors(self, model: str, batch: Predictions, delta: Delta) -> None:
+        failed, names = np.flatnonzero(batch.failed), len(batch.error.texts)
+        pairs, place = np.unique(batch.version.codes[failed] * names + batch.error.codes[failed], return_inverse=True)
+        counts = np.bincount(place, weights=batch.weights[failed], minlength=len(pairs))
+        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+            version = str(batch.version.texts[pair // names])
+            error = self._error_name(model, version, batch.error.texts[pair % names] or "")
+            delta.errors[model, version, error, "records"] += count
 
 
 def _grouped(
@@ -166,12 +200,3 @@ def _grouped(
 def _add_all(delta: Delta, keys: list[Key], matrix: Floats) -> None:
     for key, vector in zip(keys, matrix, strict=True):
         delta.add(key, vector)
-
-
-def _count_errors(model: str, batch: Predictions, delta: Delta) -> None:
-    failed = np.flatnonzero(batch.failed)
-    weights = batch.weights
-    for row in failed:
-        version = str(batch.version.texts[batch.version.codes[row]])
-        error = str(batch.error.texts[batch.error.codes[row]] or "unknown")
-        delta.errors[model, version, error, "records"] += weights[row]

@@ -5,7 +5,6 @@ in the exporter's database, so they commit together with the profiles; for one-s
 hold a hash of the id instead of the id.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,8 +99,8 @@ class Ledger:
         columns = f"$model, {self._key}, ts, NULL, NULL, NULL, NULL, true"
         self._run(f"INSERT INTO predictions SELECT {columns} FROM batch WHERE id IS NOT NULL", model=model)
 
-    def settle(self, model: str, outcomes: Outcomes, rejected: Counter[str]) -> Settled | None:
-        """What `outcomes` settle; those whose prediction has not come wait for it, a second one is refused."""
+    def settle(self, model: str, outcomes: Outcomes) -> tuple[Settled | None, int]:
+        """What `outcomes` settle, and how many came for a second time; those without their prediction wait for it."""
         self._register(
             id=outcomes.ids,
             row=_row_numbers(outcomes.rows),
@@ -119,9 +118,7 @@ class Ledger:
         waiting = self._one(f"SELECT count(*) {early}", model=model)
         if waiting:
             self._run(f"INSERT INTO waiting SELECT $model, key, ts, label {early}", model=model)
-        if repeated := outcomes.rows - matched - waiting:
-            rejected["duplicate_outcome"] += repeated
-        return settled
+        return settled, outcomes.rows - matched - waiting
 
     def expire(self, before: float) -> int:
         """Forget what is older than `before`; the number of outcomes whose prediction never came."""

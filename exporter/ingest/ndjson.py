@@ -9,7 +9,9 @@ import contextlib
 import fcntl
 import json
 import math
+import mmap
 import os
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +25,7 @@ import pyarrow as pa
 
 from exporter.ingest.records import NUMBERS, OBJECTS, TEXTS, Records
 from exporter.ingest.schema import FeatureSchema
+from exporter.labels import canonical_label
 from exporter.profile.columns import (
     Column,
     NumericColumn,
@@ -38,6 +41,15 @@ CHUNK = 256 * 1024  # bytes; 8 MB chunks were 2.3 times slower, their objects no
 MAX_LINE = 1024 * 1024  # bytes, as the record format says
 _BATCH = 122_880  # rows of a DuckDB row group
 _PIPE = 1024 * 1024  # bytes that Linux lets an unprivileged process buffer in a pipe
+_PAGE = 4096  # bytes looked at together in search of a line's end
+
+# Times as RFC 3339 writes them, a date alone included; the clock part is bounded, so that all readers agree on it.
+_CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)?"
+_MOMENT = rf"\d{{4}}-\d\d-\d\d([T ]{_CLOCK})?"
+_IS_MOMENT = re.compile(_MOMENT, re.ASCII).fullmatch
+
+# What DuckDB takes beyond JSON: strings stay, a trailing comma goes, NaN and Infinity may be spelled in any case.
+_LOOSE = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])|-?\b(?:nan|inf(?:inity)?)\b', re.IGNORECASE)
 
 Scalar = int | float | str | bool | None
 
@@ -71,7 +83,7 @@ class LineReader:
                 continue
             try:
                 good.append(self._decode(entry))
-            except (msgspec.MsgspecError, RecursionError):
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 if (line := self._mend(entry)) is not None:
                     mended.append(line)
                 elif entry.strip():
@@ -82,7 +94,7 @@ class LineReader:
     def _mend(self, entry: bytes) -> Any:
         """The line as Python reads it, types unchecked; None when it is no JSON object."""
         try:
-            data = json.loads(entry)
+            data = _lenient(entry.decode("utf-8-sig"))
         except (ValueError, RecursionError):
             return None
         if not isinstance(data, dict):
@@ -101,6 +113,26 @@ class LineReader:
             values = [getattr(row, place) for row in inner]
             features[name] = texts_of(values) if name in self._schema.category else numeric(values)
         return _records(lines, features, numeric)
+
+
+def _lenient(text: str) -> Any:
+    """What a JSON text says, with the liberties that DuckDB takes: see `_LOOSE`, and `null` is an empty object.
+
+    ValueError when it is no such text, or has half of a surrogate pair in it.
+    """
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError:
+        data = json.loads(_LOOSE.sub(_strictly, text))
+    if "\\u" in text:
+        json.dumps(data, ensure_ascii=False).encode()
+    return {} if data is None else data
+
+
+def _strictly(found: re.Match[str]) -> str:
+    if found[0].startswith('"'):
+        return found[0]
+    return "" if found[0] == "," else canonical_label(found[0])
 
 
 _LINE_FIELDS: list[Any] = [
@@ -135,24 +167,29 @@ def _records(
         ids=string_array([_id(line.id) for line in lines]),
         numbers={name: numeric([getattr(line, name) for line in lines]) for name in NUMBERS},
         texts={name: texts_of([getattr(line, name) for line in lines]) for name in TEXTS},
-        objects={name: [getattr(line, name) for line in lines] for name in OBJECTS},
+        objects={name: column for name in OBJECTS
+                 if any(column := [getattr(line, name) for line in lines])},
         features=features,
-    )
+    )  # fmt: skip
 
 
 def timestamp(value: object) -> float:
     """Unix seconds of a number or an RFC 3339 text; NaN for anything else. A text without a zone is UTC."""
+    if isinstance(value, float):
+        return value
     if isinstance(value, bool) or value is None:
         return math.nan
-    if isinstance(value, int | float):
-        return float(value)
+    text = str(value)
     try:
-        return float(str(value))
+        if text.isascii():
+            return float(text)
     except ValueError:
         pass
     try:
-        moment = datetime.fromisoformat(str(value))
+        moment = datetime.fromisoformat(text.upper()) if _IS_MOMENT(text.upper()) else None
     except ValueError:
+        moment = None
+    if moment is None:
         return math.nan
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
@@ -160,7 +197,7 @@ def timestamp(value: object) -> float:
 def _id(value: object) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(value)
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 class BulkReader:
@@ -176,10 +213,13 @@ class BulkReader:
         self._connection.execute("SET TimeZone='UTC'")
 
     def read(self, chunks: Iterator[bytes | memoryview]) -> Records:
-        """All records of `chunks`, which hold complete lines; `duckdb.Error` when a line is not as it should be."""
+        """All records of `chunks`, each of complete lines; `duckdb.Error` when a line is not as it should be.
+
+        What `chunks` itself raises goes on to the caller, and nothing of it is counted.
+        """
         reader, writer = os.pipe()
         _widen(writer)
-        feeder = threading.Thread(target=_feed, args=(writer, chunks), name="bulk-feed", daemon=True)
+        feeder = _Feeder(writer, chunks)
         feeder.start()
         try:
             result = self._connection.sql(self._query(f"/dev/fd/{reader}"))
@@ -187,10 +227,13 @@ class BulkReader:
         finally:
             os.close(reader)  # a feeder that still writes gets EPIPE and ends
             feeder.join()
+            if feeder.error is not None:
+                raise feeder.error
         return self._columns(table)
 
     def stream(self, path: str) -> Iterator[Records]:
         """All records of a plain file, a batch at a time while DuckDB parses on; `duckdb.Error` as in `read`."""
+        _refuse_long_lines_of(path)
         relation = self._connection.sql(self._query(path))
         make = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
         for batch in make(_BATCH):
@@ -200,7 +243,7 @@ class BulkReader:
         inner = ", ".join(f"{_quoted(name)} {'VARCHAR' if name in self._schema.category else 'DOUBLE'}"
                           for name in self._schema.names)  # fmt: skip
         columns = {"kind": "VARCHAR", "ts": "VARCHAR", "model": "VARCHAR", "version": "VARCHAR", "id": "VARCHAR"}
-        columns |= dict.fromkeys(NUMBERS, "DOUBLE") | dict.fromkeys((*TEXTS, *OBJECTS), "VARCHAR")
+        columns |= dict.fromkeys(NUMBERS, "DOUBLE") | dict.fromkeys(TEXTS, "VARCHAR") | dict.fromkeys(OBJECTS, "JSON")
         columns["features"] = f"STRUCT({inner})"
         declared = ", ".join(f"{name}: {_literal(kind)}" for name, kind in columns.items())
         top = ", ".join(name for name in columns if name not in ("ts", "features"))
@@ -208,7 +251,8 @@ class BulkReader:
             f"features.{_quoted(name)} AS {_quoted(f'features.{name}')}" for name in self._schema.names
         )
         return (
-            f"SELECT coalesce(try_cast(ts AS DOUBLE), epoch(try_cast(ts AS TIMESTAMPTZ))) AS ts, {top}, {unnested} "
+            f"SELECT coalesce(try_cast(ts AS DOUBLE), CASE WHEN regexp_full_match(upper(ts), {_literal(_MOMENT)}) "
+            f"THEN epoch(try_cast(upper(ts) AS TIMESTAMPTZ)) END) AS ts, {top}, {unnested} "
             f"FROM read_ndjson({_literal(path)}, columns={{{declared}}}, compression='uncompressed', "
             f"maximum_object_size={MAX_LINE}, ignore_errors=false)"
         )
@@ -237,22 +281,51 @@ class BulkReader:
 def _objects(columns: Mapping[str, pa.Array]) -> dict[str, Sequence[Any]]:
     """JSON texts as Python values; a column without any costs nothing."""
     return {
-        name: [None if text is None else json.loads(text) for text in column.to_pylist()]
+        name: [None if text is None else _lenient(text) for text in column.to_pylist()]
         for name, column in columns.items()
         if column.null_count < len(column)
     }
 
 
-def _feed(descriptor: int, chunks: Iterator[bytes | memoryview]) -> None:
-    try:
-        for chunk in chunks:
-            view = memoryview(chunk)
-            while view:
-                view = view[os.write(descriptor, view) :]
-    except BrokenPipeError:
-        pass  # the reader gave up; it says why
-    finally:
-        os.close(descriptor)
+class _Feeder(threading.Thread):
+    """Writes chunks into a pipe and closes it; `error` is what kept it from writing all."""
+
+    def __init__(self, descriptor: int, chunks: Iterator[bytes | memoryview]) -> None:
+        super().__init__(name="bulk-feed", daemon=True)
+        self._descriptor, self._chunks = descriptor, chunks
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            for chunk in self._chunks:
+                view = memoryview(chunk)
+                _refuse_long_lines(view)
+                while view:
+                    view = view[os.write(self._descriptor, view) :]
+        except BrokenPipeError:
+            pass  # the reader gave up; it says why
+        except Exception as error:  # noqa: BLE001 - whatever it is, the reader's thread raises it
+            self.error = error
+        finally:
+            os.close(self._descriptor)
+
+
+def _refuse_long_lines_of(path: str) -> None:
+    with open(path, "rb") as file:  # noqa: PTH123 - DuckDB's paths are texts
+        if os.fstat(file.fileno()).st_size:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
+                _refuse_long_lines(view)
+
+
+def _refuse_long_lines(view: memoryview) -> None:
+    """Raise `duckdb.Error` when a line may be too long, for DuckDB itself takes lines of many megabytes.
+
+    A line above the limit covers one of the stretches of half the limit; so each must hold the end of a line.
+    """
+    half = MAX_LINE // 2
+    for start in range(0, len(view) - half + 1, half):
+        if not any(b"\n" in bytes(view[page : page + _PAGE]) for page in range(start, start + half, _PAGE)):
+            raise duckdb.InvalidInputException(f"a line near byte {start} may be longer than {MAX_LINE} bytes")
 
 
 def _widen(descriptor: int) -> None:

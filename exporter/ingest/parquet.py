@@ -23,6 +23,7 @@ from exporter.profile.columns import (
     TextColumn,
     any_of,
     combined,
+    is_text,
     null_mask,
     numeric_column,
     text_column,
@@ -60,9 +61,7 @@ class ParquetReader:
         rows = table.num_rows
         read = {name: combined(table.column(name)) for name in table.column_names}
         if "features" in read:
-            struct = read.pop("features")
-            names = [field.name for field in struct.type]
-            read |= {f"{_PREFIX}{name}": pc.struct_field(struct, name) for name in names}
+            read |= _unnested(read.pop("features"))
 
         def text(name: str, default: str | None = None) -> TextColumn:
             if name in read:
@@ -97,15 +96,37 @@ def _no_numbers(rows: int) -> NumericColumn:
     return NumericColumn(np.zeros(rows), np.ones(rows, dtype=bool))
 
 
+def _unnested(features: pa.Array) -> dict[str, pa.Array]:
+    """Each field of a struct as a column, null where the struct is; none of a column that holds nothing at all."""
+    if pa.types.is_null(features.type):
+        return {}
+    if not pa.types.is_struct(features.type):
+        raise DataError(f"column `features` is a {features.type}; make it a struct, or columns named `features.NAME`")
+    return {f"{_PREFIX}{field.name}": pc.struct_field(features, field.name) for field in features.type}
+
+
 def timestamps(array: pa.Array) -> Floats:
-    """Unix seconds of a column of numbers, time stamps or RFC 3339 texts; NaN where there is none."""
-    if pa.types.is_timestamp(array.type):
-        micros = array.cast(pa.timestamp("us", array.type.tz), safe=False).cast(pa.int64())
-        seconds = numeric_column(micros).or_nan()
-        return seconds / 1e6
-    if pa.types.is_string(array.type) or pa.types.is_dictionary(array.type):
-        return np.array([timestamp(value) for value in array.to_pylist()], dtype=np.float64)
+    """Unix seconds of a column of numbers, time stamps, dates or RFC 3339 texts; NaN where there is none."""
+    kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
+    if is_text(kind):
+        return _spelled_times(array)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_date(kind):
+        array, kind = array.cast(pa.timestamp("s")), pa.timestamp("s")
+    if pa.types.is_timestamp(kind):
+        micros = array.cast(pa.timestamp("us", kind.tz), safe=False).cast(pa.int64())
+        return numeric_column(micros).or_nan() / 1e6
     return numeric_column(array).or_nan()
+
+
+def _spelled_times(array: pa.Array) -> Floats:
+    """Unix seconds of texts, each distinct one read once."""
+    if not pa.types.is_dictionary(array.type):
+        array = array.dictionary_encode()
+    seconds = np.array([*(timestamp(text) for text in array.dictionary.to_pylist()), np.nan])
+    places = numeric_column(array.indices)
+    return seconds[np.where(any_of(places.missing, len(array)), -1, places.values).astype(np.intp)]
 
 
 def _ids(array: pa.Array | None, rows: int) -> pa.Array:
@@ -113,6 +134,8 @@ def _ids(array: pa.Array | None, rows: int) -> pa.Array:
         return pa.nulls(rows, pa.string())
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if pa.types.is_nested(array.type):
+        raise DataError(f"column `id` is a {array.type}; ids are texts or whole numbers")
     return array if pa.types.is_string(array.type) else array.cast(pa.string())
 
 
@@ -122,4 +145,9 @@ def _objects(array: pa.Array) -> Sequence[Any]:
 
 
 def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, list) else value  # Arrow hands maps over as lists of pairs
+    """Arrow hands maps over as lists of pairs, and gives every struct all fields, those without a value too."""
+    if isinstance(value, dict):
+        return {name: inner for name, inner in value.items() if inner is not None}
+    if isinstance(value, list) and all(isinstance(pair, tuple) for pair in value):
+        return dict(value)
+    return value

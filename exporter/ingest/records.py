@@ -6,7 +6,7 @@ all alike, so the same records give the same numbers whatever form they came in.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from exporter.config import Model
 from exporter.profile.batch import Outcomes, Predictions, Report
-from exporter.profile.binning import Binner
 from exporter.profile.columns import (
     Codes,
     Column,
@@ -33,6 +32,8 @@ from exporter.profile.columns import (
 from exporter.profile.layout import LATENCY_BOUNDS
 
 MAX_ID = 128  # characters, as the record format says
+MAX_VERSION = 128  # characters: versions become label values
+MAX_WEIGHT = 1e15  # near 2^53, from where a sum of float64 no longer notices a record of weight 1
 KINDS = ("prediction", "outcome", "counts")
 NUMBERS = ("score", "latency_seconds", "cost_usd", "weight", "requests", "skipped", "dropped", "latency_sum")
 TEXTS = ("prediction", "label", "error")
@@ -62,6 +63,20 @@ class Records:
     def rows(self) -> int:
         """Records parsed."""
         return len(self.ts)
+
+    def take(self, index: Codes) -> "Records":
+        """The records at the positions `index`."""
+        return Records(
+            kind=self.kind.take(index),
+            model=self.model.take(index),
+            version=self.version.take(index),
+            ts=self.ts[index],
+            ids=self.ids.take(index_array(index)),
+            numbers={name: column.take(index) for name, column in self.numbers.items()},
+            texts={name: column.take(index) for name, column in self.texts.items()},
+            objects={name: [column[row] for row in index.tolist()] for name, column in self.objects.items()},
+            features={name: column.take(index) for name, column in self.features.items()},
+        )
 
 
 @dataclass
@@ -105,12 +120,11 @@ def sort_records(records: Records, models: Sequence[Model], latest: float, until
     sieve = _Sieve(records.rows, result.rejected)
     sieve.refuse("unknown_kind", kind < 0)
     sieve.refuse("unknown_model", owner < 0)
-    sieve.refuse("invalid_version", absent(records.version))
-    sieve.refuse("invalid_timestamp", ~np.isfinite(records.ts))
-    with np.errstate(invalid="ignore"):
-        sieve.refuse("future_timestamp", records.ts > latest)
-        sieve.kept = sieve.kept & ~(records.ts > until)
-    sieve.refuse("invalid_id", _too_long(records.ids))
+    sieve.refuse("invalid_version", ~_fits(records.version))
+    sieve.refuse("invalid_timestamp", ~(np.isfinite(records.ts) & (records.ts >= 0)))
+    sieve.refuse("future_timestamp", records.ts > latest)
+    sieve.kept = sieve.kept & ~(records.ts > until)
+    sieve.refuse("invalid_id", _misshapen(records.ids))
     for code, model in enumerate(models):
         mine = sieve.kept & (owner == code)
         if mine.any():
@@ -140,8 +154,8 @@ def _sort_model(records: Records, model: Model, of_kind: list[Mask], result: Sor
     if outcomes.any() and (labels := _outcomes(records, model, outcomes, result.rejected)).rows:
         result.outcomes.setdefault(model.name, []).append(labels)
         result.accepted["outcome"] += labels.rows
-    for row in np.flatnonzero(counts):
-        if (report := _report(records, int(row))) is None:
+    for report in _reports(records, counts) if counts.any() else ():
+        if report is None:
             result.rejected["invalid_counts"] += 1
         else:
             result.reports.setdefault(model.name, []).append(report)
@@ -149,64 +163,55 @@ def _sort_model(records: Records, model: Model, of_kind: list[Mask], result: Sor
 
 
 def _predictions(records: Records, model: Model, mine: Mask, rejected: Counter[str]) -> Predictions:
-    everything = mine.all()
-    index = mine if everything else np.flatnonzero(mine)
-
-    def pick(column: Any) -> Any:
-        return column if everything else column.take(index)
-
-    numbers = {name: pick(column) for name, column in records.numbers.items()}
-    score, weight = numbers["score"].or_nan(), numbers["weight"]
-    prediction, confidence = _output(records, model, pick(records.texts["prediction"]), score, index)
-    label = _typed(model, pick(records.texts["label"]))
+    records = records if mine.all() else records.take(np.flatnonzero(mine))
+    score = records.numbers["score"].or_nan()
+    prediction, confidence = _output(records, model, score)
+    label = _typed(model, records.texts["label"])
     batch = Predictions(
-        ts=records.ts if everything else records.ts[index],
-        version=pick(records.version),
-        features={name: pick(column) for name, column in records.features.items()},
+        ts=records.ts,
+        version=records.version,
+        features=records.features,
         prediction=prediction,
         score=score,
         confidence=confidence,
-        label=None if _all_missing(label) else label,
-        weight=_weights(weight),
-        latency=_non_negative(numbers["latency_seconds"].or_nan()),
-        cost=_non_negative(numbers["cost_usd"].or_nan()),
-        error=pick(records.texts["error"]),
-        ids=records.ids if everything else records.ids.take(index_array(index)),
+        label=None if absent(label).all() else label,
+        weight=_weights(records.numbers["weight"]),
+        latency=_non_negative(records.numbers["latency_seconds"].or_nan()),
+        cost=_non_negative(records.numbers["cost_usd"].or_nan()),
+        error=records.texts["error"],
+        ids=records.ids,
     )
     sieve, rows = _Sieve(batch.rows, rejected), batch.rows
-    with np.errstate(invalid="ignore"):
-        outside = (score < 0) | (score > 1) | np.isinf(score)
-        weightless = ~((batch.weights > 0) & np.isfinite(batch.weights))
-    sieve.refuse("invalid_score", outside | any_of(numbers["score"].wrong, rows))
-    sieve.refuse("invalid_weight", weightless)
+    sieve.refuse("invalid_score", (score < 0) | (score > 1) | any_of(records.numbers["score"].wrong, rows))
+    sieve.refuse("invalid_weight", ~((batch.weights > 0) & (batch.weights <= MAX_WEIGHT)))
     unscored = np.isnan(score) if model.task == "binary" else np.ones(rows, dtype=bool)
     sieve.refuse("missing_prediction", absent(prediction) & unscored & ~batch.failed)
     return batch if sieve.kept.all() else batch.take(sieve.kept)
 
 
-def _output(
-    records: Records, model: Model, prediction: TextColumn, score: Floats, index: Codes | Mask
-) -> tuple[Column, Floats]:
+def _output(records: Records, model: Model, score: Floats) -> tuple[Column, Floats]:
     """The prediction in its task's kind, and the probability of the likeliest class (NaN where unknown)."""
+    prediction = records.texts["prediction"]
     if model.task == "binary":
         return prediction, np.maximum(score, 1 - score)
     if model.task == "regression":
-        return _typed(model, prediction), np.full(len(score), np.nan)
-    rows = np.flatnonzero(index) if index.dtype == bool else index
-    probabilities = [records.object("probabilities", int(row)) for row in rows]
-    best = [max(row.items(), key=lambda item: item[1]) if _is_probabilities(row) else None for row in probabilities]
-    confidence = np.array([np.nan if pair is None else pair[1] for pair in best])
-    texts = prediction.decode()
-    filled = [text if text is not None or pair is None else pair[0] for text, pair in zip(texts, best, strict=True)]
-    return texts_of(filled), np.where(np.isnan(confidence), score, confidence)
+        return _typed(model, prediction), np.full(records.rows, np.nan)
+    if "probabilities" not in records.objects:
+        return prediction, score
+    best = [_likeliest(row) for row in records.objects["probabilities"]]
+    share = np.array([row_share for _, row_share in best], dtype=np.float64)
+    named = [text if text is not None else label for text, (label, _) in zip(prediction.decode(), best, strict=True)]
+    return texts_of(named), np.where(np.isnan(share), score, share)
 
 
-def _is_probabilities(row: Any) -> bool:
-    return (
-        isinstance(row, dict)
-        and bool(row)
-        and all(isinstance(value, int | float) and 0 <= value <= 1 for value in row.values())
-    )
+def _likeliest(probabilities: Any) -> tuple[str | None, float]:
+    """The class with the highest probability, and that probability; None and NaN where there are none."""
+    if not isinstance(probabilities, dict) or not probabilities:
+        return None, math.nan
+    if not all(isinstance(share, int | float) and 0 <= share <= 1 for share in probabilities.values()):
+        return None, math.nan
+    label = max(probabilities, key=lambda name: float(probabilities[name]))
+    return label, float(probabilities[label])
 
 
 def _outcomes(records: Records, model: Model, mine: Mask, rejected: Counter[str]) -> Outcomes:
@@ -220,34 +225,46 @@ def _outcomes(records: Records, model: Model, mine: Mask, rejected: Counter[str]
     return Outcomes(records.ts[index][kept], label.take(kept), ids.take(index_array(kept)))
 
 
-_LATENCY = Binner(np.array(LATENCY_BOUNDS))
+_TOTALS = ("requests", "skipped", "dropped", "latency_sum")
 
 
-def _report(records: Records, row: int) -> Report | None:
-    """The counts record in `row`; None where a number in it is none, or negative."""
-    numbers = {name: records.numbers[name].or_nan()[row] for name in ("requests", "skipped", "dropped", "latency_sum")}
-    errors, buckets = records.object("errors", row), records.object("latency_buckets", row)
-    try:
-        by_name = errors if isinstance(errors, dict) else {"error": errors or 0.0}
-        by_name = {str(name): float(count) for name, count in by_name.items()}
-        latency = _latency(buckets or {}, np.nan_to_num(numbers["latency_sum"]))
-    except (TypeError, ValueError):
-        return None
-    totals = [np.nan_to_num(numbers[name]) for name in ("requests", "skipped", "dropped")]
-    if min(*totals, *by_name.values(), *latency, 0.0) < 0:
-        return None
-    version = records.version.take(np.array([row])).decode()[0] or ""
-    return Report(float(records.ts[row]), version, totals[0], by_name, totals[1], totals[2], latency)
+def _reports(records: Records, mine: Mask) -> Iterator[Report | None]:
+    """The counts records among `mine`; None for one in which a number is none, or negative."""
+    rows = records.take(np.flatnonzero(mine))
+    totals = [_zero_if_missing(rows.numbers[name]) for name in _TOTALS]
+    for row, version in enumerate(rows.version.decode()):
+        requests, skipped, dropped, seconds = (float(column[row]) for column in totals)
+        try:
+            errors = _by_name(rows.object("errors", row))
+            latency = _latency(rows.object("latency_buckets", row) or {}, seconds)
+        except (AttributeError, TypeError, ValueError, OverflowError):
+            yield None
+            continue
+        counts = (requests, skipped, dropped, *errors.values(), *latency.tolist())
+        usable = all(math.isfinite(count) and count >= 0 for count in counts)
+        yield Report(float(rows.ts[row]), str(version), requests, errors, skipped, dropped, latency) if usable else None
+
+
+def _zero_if_missing(column: NumericColumn) -> Floats:
+    return np.where(any_of(column.missing, len(column.values)), 0.0, column.or_nan())
+
+
+def _by_name(errors: Any) -> dict[str, float]:
+    """Errors by name; a plain number is of those that have none."""
+    by_name = errors if isinstance(errors, dict) else {"error": errors or 0.0}
+    return {str(name): float(count) for name, count in by_name.items()}
 
 
 def _latency(buckets: Mapping[str, float], total: float) -> Floats:
     """Our cells from a writer's cumulative buckets; a bound that we lack goes to our next one above it."""
-    bounds = sorted((float(bound), float(count)) for bound, count in buckets.items())
     cells = np.zeros(len(LATENCY_BOUNDS) + 2)
     seen = 0.0
-    for bound, count in bounds:
-        place = int(np.searchsorted(LATENCY_BOUNDS, bound))
-        cells[place] += count - seen
+    for bound, count in sorted((float(bound), float(count)) for bound, count in buckets.items()):
+        if math.isnan(bound):
+            raise ValueError("a bucket's bound is no number")
+        cells[int(np.searchsorted(LATENCY_BOUNDS, bound))] += count - seen
+        if count < seen:
+            raise ValueError("cumulative buckets do not fall")
         seen = count
     cells[-1] = total
     return cells
@@ -262,16 +279,21 @@ def _typed(model: Model, column: TextColumn) -> Column:
     return NumericColumn(numbers.values, numbers.missing, wrong if wrong.any() else None)
 
 
-def _all_missing(column: Column) -> bool:
-    return bool(absent(column).all())
+def _fits(version: TextColumn) -> Mask:
+    """True where there is a version that can stand as a label value."""
+    usable = [text is not None and 0 < len(text) <= MAX_VERSION for text in version.texts]
+    fits: Mask = np.array([*usable, False])[version.codes]
+    return fits
 
 
-def _too_long(ids: pa.Array) -> Mask:
+def _misshapen(ids: pa.Array) -> Mask:
+    """True where an id is empty or too long."""
     offsets = np.frombuffer(ids.buffers()[1], dtype=np.int32, count=len(ids) + 1, offset=4 * ids.offset)
-    suspect = np.diff(offsets) > MAX_ID  # bytes: at least as many as characters
-    for row in np.flatnonzero(suspect):
-        suspect[row] = len(ids[int(row)].as_py() or "") > MAX_ID
-    return suspect
+    size = np.diff(offsets)  # bytes: at least as many as characters
+    bad: Mask = (size == 0) & ~any_of(null_mask(ids), len(ids))
+    for row in np.flatnonzero(size > MAX_ID):
+        bad[row] = len(ids[int(row)].as_py() or "") > MAX_ID
+    return bad
 
 
 def _weights(column: NumericColumn) -> Floats | None:
@@ -283,5 +305,4 @@ def _weights(column: NumericColumn) -> Floats | None:
 
 
 def _non_negative(values: Floats) -> Floats:
-    with np.errstate(invalid="ignore"):
-        return np.where((values >= 0) & np.isfinite(values), values, np.nan)
+    return np.where((values >= 0) & np.isfinite(values), values, np.nan)

@@ -1,74 +1,39 @@
-"""Files of the log, followed: what is new in them since a known position, in pieces that can be committed.
+"""The log, followed: what is new in its files since a known position, in pieces that can be committed.
 
-A file is known by its content (the first line of NDJSON, the footer of Parquet), never by its name. So renaming,
-compressing, copying or re-delivering a file reads nothing twice. Positions are bytes of uncompressed NDJSON, or row
-groups of Parquet.
+Positions belong to contents, not to names. So renaming, compressing, copying or re-delivering a file reads nothing
+twice. Positions are bytes of uncompressed NDJSON, or row groups of Parquet. Open handles follow a file out of the
+paths until it is quiet.
 """
 
-import fnmatch
-import glob
-import gzip
-import hashlib
+import json
 import logging
+import math
 import os
-import stat
-import zlib
+import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import duckdb
-import pyarrow as pa
-import pyarrow.fs as pa_fs
-import pyarrow.parquet as pq
-import zstandard
 
 from exporter.errors import DataError
+from exporter.ingest.files import UNREADABLE, LogFile, content_identity, find_files, parquet_identity
 from exporter.ingest.ndjson import CHUNK, MAX_LINE, BulkReader, LineReader
-from exporter.ingest.parquet import ParquetReader, timestamps
+from exporter.ingest.parquet import ParquetReader
 from exporter.ingest.records import Records
 from exporter.ingest.schema import FeatureSchema
-from exporter.profile.columns import combined
 
 log = logging.getLogger(__name__)
 
 BULK_FROM = 1024 * 1024  # bytes; below, DuckDB's fixed cost of 9 ms outweighs its speed (bench/README.md)
-BLOCK = 32 * 1024 * 1024  # bytes of NDJSON in one piece
-_SUFFIXES = (".ndjson", ".jsonl", ".json", ".gz", ".zst", ".parquet", ".pq")
+BLOCK = 8 * 1024 * 1024  # bytes of NDJSON in one piece: bounds memory, and how long a copy of it holds up a scrape
+QUIET_SECONDS = 60.0  # after which a file's handle is closed: writers reopen rotated files within seconds
+MAX_OPEN = 256  # handles; the customary limit of a process is 1,024
+_READ = 1024 * 1024  # bytes asked of the system at once
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class LogFile:
-    """One file as found: where, how large and which version of it; `filesystem` is None on local disks."""
-
-    path: str
-    size: int
-    version: tuple[int, ...]
-    filesystem: pa_fs.FileSystem | None = None
-
-    @property
-    def is_parquet(self) -> bool:
-        """Whether it holds Parquet."""
-        return self.path.endswith((".parquet", ".pq"))
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is uncompressed NDJSON on a local disk, which may grow."""
-        return self.filesystem is None and not self.path.endswith((".gz", ".zst")) and not self.is_parquet
-
-    def open(self) -> IO[bytes]:
-        """The file's uncompressed bytes (Parquet as it is)."""
-        raw: Any = self.filesystem.open_input_file(self.path) if self.filesystem else Path(self.path).open("rb")  # noqa: SIM115 - the caller closes it
-        if self.path.endswith(".gz"):
-            raw = gzip.GzipFile(fileobj=raw)
-        elif self.path.endswith(".zst"):
-            raw = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        stream: IO[bytes] = raw
-        return stream
+Inode = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,51 +48,17 @@ class Piece:
 
 
 @dataclass
-class _Followed:
-    identity: str
-    position: int
-    version: tuple[int, ...] = ()
-    handle: IO[bytes] | None = None
-    rest: int = 0
+class Handle:
+    """A plain file held open: the name it was last seen under, and when it last gave something (a steady clock)."""
 
+    stream: IO[bytes]
+    path: str
+    active: float
 
-def find_files(paths: Sequence[str]) -> list[LogFile]:
-    """Every file that the paths name: files, globs, directories (with the usual suffixes), object-store URLs."""
-    found: dict[str, LogFile] = {}
-    for path in paths:
-        for file in _remote(path) if "://" in path else _local(path):
-            found[file.path] = file
-    return [found[path] for path in sorted(found)]
-
-
-def _local(path: str) -> Iterator[LogFile]:
-    place = Path(path)
-    if place.is_dir():
-        found = [child for child in place.iterdir() if child.name.endswith(_SUFFIXES)]
-    elif place.exists():
-        found = [place]  # a name that exists is that file, whatever characters it has
-    else:
-        found = [Path(name) for name in glob.glob(path, recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern
-    for file in found:
-        try:
-            status = file.stat()
-        except FileNotFoundError:
-            continue  # rotated away between the listing and now
-        if stat.S_ISREG(status.st_mode):
-            version = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-            yield LogFile(str(file), status.st_size, version)
-
-
-def _remote(url: str) -> Iterator[LogFile]:
-    start, star, _ = url.partition("*")
-    filesystem, path = pa_fs.FileSystem.from_uri(start if not star else start.rsplit("/", 1)[0])
-    info = filesystem.get_file_info(path)
-    listed = [info] if info.is_file else filesystem.get_file_info(pa_fs.FileSelector(path, recursive=True))
-    for entry in listed:
-        matches = not star or fnmatch.fnmatch(entry.path, url.split("://", 1)[1])
-        if entry.is_file and matches and (star or entry.path.endswith(_SUFFIXES) or info.is_file):
-            stamp = int(entry.mtime_ns or 0)
-            yield LogFile(entry.path, entry.size, (entry.size, stamp), filesystem)
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it gave nothing for so long that its writer has done with it."""
+        return time.monotonic() - self.active > QUIET_SECONDS
 
 
 @dataclass
@@ -141,200 +72,301 @@ class LogReader:
     """By identity; where the last committed piece ended."""
     follow: bool = True
     """False for one-shot work: a last line without its newline counts as a line."""
+    handles: dict[Inode, Handle] = field(default_factory=dict)
+    """Plain files held open; a reader that takes another's place goes on with them."""
 
     def __post_init__(self) -> None:
         self._lines = LineReader(self.schema)
         self._bulk = BulkReader(self.schema)
         self._parquet = ParquetReader(self.schema, self.only_model)
-        self._followed: dict[str, _Followed] = {}
-        self._unreadable: dict[str, tuple[int, ...]] = {}
+        self._reached: dict[str, int] = {}
+        self._seen: dict[str, tuple[int, ...]] = {}
+        self._refused: dict[str, str] = {}
+        self._behind: dict[str, int] = {}
 
     def poll(self) -> Iterator[Piece]:
         """Everything new, file by file; the caller commits each piece's position."""
-        yield from self._rotated()
-        for file in find_files(self.paths):
-            if self._unreadable.get(file.path) == file.version:
-                continue
+        changed = self._changed()
+        unchanged = {path: rest for path, rest in self._behind.items() if path in self._seen}
+        self._behind = unchanged | {file.path: self._unread(file) for file in changed}
+        for file in changed:
             try:
-                yield from self._read(file)
-            except (OSError, EOFError, zlib.error, zstandard.ZstdError, pa.ArrowException, DataError) as error:
-                self._unreadable[file.path] = file.version
-                log.warning("cannot read %s: %s; it is tried again when it changes", file.path, error)
+                for piece in self.read(file):
+                    self._behind[file.path] = max(self._behind.get(file.path, 0) - piece.size, 0)
+                    yield piece
+            except DataError as error:
+                self._refuse(file, error)
+            if not file.is_plain:
+                self._behind.pop(file.path, None)
+        yield from self._left()
 
     def stream(self, file: LogFile) -> Iterator[Piece]:
-        """A whole plain file at full speed, without positions; `duckdb.Error` at a line that is not as it should be."""
+        """A whole plain file at full speed; `duckdb.Error` at a line that is not as it should be."""
+        with file.open() as stream:
+            identity, _ = self._known(stream, torn=True) or ("", 0)
         for place, records in enumerate(self._bulk.stream(file.path)):
-            yield Piece((records,), Counter(), file.path, 0, 0 if place else file.size)
+            yield Piece((records,), Counter(), identity, 0, 0 if place else file.size)
+        self._reached[identity] = file.size
 
     def read(self, file: LogFile) -> Iterator[Piece]:
-        """What is new in one file."""
-        yield from self._read(file)
+        """What is new in one file; DataError when it cannot be read, after what could be."""
+        read = self._read_plain if file.is_plain else self._read_whole
+        try:
+            yield from read(file)
+        except UNREADABLE as error:
+            raise DataError(f"{file.path}: cannot be read ({error}); mend or remove it") from error
+        self._seen[file.path] = file.version
+        self._refused.pop(file.path, None)
+
+    def knows(self, file: LogFile) -> bool:
+        """Whether some of a plain file's content was read, under this name or another."""
+        with file.open() as stream:
+            _, position = self._known(stream, torn=True) or ("", 0)
+        return position > 0
 
     def forget(self) -> None:
         """Go back to the committed positions, after a commit that failed."""
-        for followed in self._followed.values():
-            if followed.handle is not None:
-                followed.handle.close()
-        self._followed.clear()
+        self._reached.clear()
+        self._seen.clear()
+
+    def close(self) -> None:
+        """Let go of all files."""
+        for handle in self.handles.values():
+            handle.stream.close()
+        self.handles.clear()
 
     def lag(self) -> int:
-        """Bytes that stand in followed plain files beyond the positions read."""
-        return sum(followed.rest for followed in self._followed.values())
+        """Bytes that stand in the files and are not read yet."""
+        return sum(list(self._behind.values()))
 
-    def unreadable(self) -> list[str]:
-        """Files that could not be read as they are now."""
-        return sorted(self._unreadable)
+    # Looking for changes.
 
-    def _rotated(self) -> Iterator[Piece]:
-        """The rest of files whose name now stands for another file, or for none."""
-        for path, followed in list(self._followed.items()):
-            if followed.handle is None:
-                continue
-            inode = os.fstat(followed.handle.fileno()).st_ino
+    def _changed(self) -> list[LogFile]:
+        files: dict[str, LogFile] = {}
+        for path in self.paths:
             try:
-                gone = Path(path).stat().st_ino != inode
-            except FileNotFoundError:
-                gone = True
-            if gone:
-                yield from self._blocks(followed, followed.handle, final=True)
-                followed.handle.close()
-                del self._followed[path]
+                files |= {file.path: file for file in find_files([path])}
+                self._refused.pop(path, None)
+            except UNREADABLE as error:
+                self._say(path, f"cannot list {path}: {error}; it is tried again")
+        self._seen = {path: version for path, version in self._seen.items() if path in files}
+        return [files[path] for path in sorted(files) if self._seen.get(path) != files[path].version]
 
-    def _read(self, file: LogFile) -> Iterator[Piece]:
-        followed = self._followed.get(file.path)
-        if followed is not None and followed.version == file.version:
+    def _unread(self, file: LogFile) -> int:
+        """Bytes behind the position reached, where that is known without looking into the file."""
+        handle = self.handles.get(file.inode)
+        return file.size if handle is None else max(file.size - handle.stream.tell(), 0)
+
+    def _refuse(self, file: LogFile, error: DataError) -> None:
+        """Say once what is wrong; the disk is asked again soon, a content that is wrong only when it changes."""
+        if isinstance(error.__cause__, FileNotFoundError):
+            return  # rotated away since the listing
+        if not isinstance(error.__cause__, OSError):
+            self._seen[file.path] = file.version
+        self._say(file.path, f"{error}; it is tried again when it changes")
+
+    def _say(self, path: str, sentence: str) -> None:
+        if path not in self._refused:
+            log.warning("%s", sentence)
+        self._refused[path] = sentence
+
+    # Plain files, which grow.
+
+    def _read_plain(self, file: LogFile) -> Iterator[Piece]:
+        if file.size == 0:
             return
-        if followed is None or not file.is_plain or file.size < followed.position:
-            if followed is not None and followed.handle is not None:
-                followed.handle.close()  # truncated, or replaced in place
-            identity = self._identity(file)
-            if identity is None:
-                return
-            followed = _Followed(identity, self.positions.get(identity, 0))
-            self._followed[file.path] = followed
-        if file.is_parquet:
-            yield from self._row_groups(followed, file)
-        elif file.is_plain:
-            followed.handle = followed.handle or file.open()
-            yield from self._blocks(followed, followed.handle, final=not self.follow)
-            followed.rest = max(os.fstat(followed.handle.fileno()).st_size - followed.position, 0)
-        else:
-            with file.open() as stream:
-                _skip(stream, followed.position)
-                yield from self._blocks(followed, stream, final=True, seek=False)
-        followed.version = file.version
-        self._unreadable.pop(file.path, None)
+        handle = self._handle_of(file)
+        yield from self._advance(handle, torn=not self.follow)
+        self._behind[file.path] = self._unread(file)
 
-    def _identity(self, file: LogFile) -> str | None:
-        """A digest of the first line or the footer; None while there is no complete line yet."""
-        if file.is_parquet:
-            with file.open() as stream:
-                return "parquet:" + hashlib.sha256(_footer(stream, file.size)).hexdigest()
+    def _handle_of(self, file: LogFile) -> Handle:
+        """The file's handle, under its present name; a handle whose file has come to rest makes room for a new one."""
+        handle = self.handles.get(file.inode)
+        if handle is None:
+            while len(self.handles) >= MAX_OPEN:
+                oldest = min(self.handles, key=lambda inode: self.handles[inode].active)
+                self.handles.pop(oldest).stream.close()
+            handle = Handle(file.open(), file.path, time.monotonic())
+            self.handles[_inode(os.fstat(handle.stream.fileno()))] = handle
+        handle.path = file.path
+        return handle
+
+    def _advance(self, handle: Handle, *, torn: bool) -> Iterator[Piece]:
+        """What is new behind a handle; leaves it at the position reached. The content is looked at every time."""
+        handle.stream.seek(0)
+        known = self._known(handle.stream, torn=torn)
+        if known is None:
+            handle.stream.seek(0)
+            return
+        identity, position = known
+        handle.stream.seek(max(position - 1, 0))
+        for piece in self._pieces(identity, position, handle.stream, torn=torn):
+            handle.active, position = time.monotonic(), piece.position
+            yield piece
+        handle.stream.seek(position)
+
+    def _left(self) -> Iterator[Piece]:
+        """What comes in files that have left their name for one outside the paths; handles at rest are closed."""
+        for inode, handle in list(self.handles.items()):
+            if not _names(handle.path, inode):
+                try:
+                    yield from self._advance(handle, torn=handle.is_quiet)
+                except OSError as error:
+                    log.warning("cannot read on in what was %s: %s", handle.path, error)
+                    handle.active = -math.inf
+            if handle.is_quiet:
+                handle.stream.close()
+                del self.handles[inode]
+
+    # Files that do not grow: compressed, remote, Parquet.
+
+    def _read_whole(self, file: LogFile) -> Iterator[Piece]:
+        if file.state in self.positions:
+            return
+        yield from self._row_groups(file) if file.is_parquet else self._unpacked(file)
+        yield Piece((), Counter(), file.state, 1, 0)
+
+    def _row_groups(self, file: LogFile) -> Iterator[Piece]:
+        identity = parquet_identity(file)
+        source: Any = file.path if file.filesystem is None else file.raw()
+        first = self._position(identity)
+        for group, records in self._parquet.row_groups(source, first):
+            self._reached[identity] = group + 1
+            yield Piece((records,), Counter(), identity, group + 1, file.size if group == first else 0)
+
+    def _unpacked(self, file: LogFile) -> Iterator[Piece]:
         with file.open() as stream:
-            line = stream.readline(MAX_LINE)
-        if not line or (self.follow and file.is_plain and not line.endswith(b"\n") and len(line) < MAX_LINE):
+            known = self._known(stream, torn=True)
+        if known is None:
+            return
+        with file.open() as stream:
+            _skip(stream, known[1] - 1)
+            yield from self._pieces(*known, stream, torn=True)
+
+    # Lines.
+
+    def _position(self, identity: str, otherwise: int = 0) -> int:
+        return self._reached.get(identity, self.positions.get(identity, otherwise))
+
+    def _known(self, stream: IO[bytes], *, torn: bool) -> tuple[str, int] | None:
+        """What the content is known by, and the position reached in it; None while its first line is not complete.
+
+        The first line alone counts until there is a second one: logs of replicas may begin alike. `torn` takes lines
+        without a newline for complete.
+        """
+        first = stream.readline(MAX_LINE)
+        ended = first.endswith(b"\n")
+        if not first or not (ended or torn or len(first) == MAX_LINE or _is_record(first)):
             return None
-        return "ndjson:" + hashlib.sha256(line.rstrip(b"\r\n")).hexdigest()
+        alone = content_identity(first)
+        second = stream.readline(MAX_LINE) if ended else b""
+        if not second or not (second.endswith(b"\n") or torn):
+            return alone, self._position(alone)
+        identity = content_identity(first + second)
+        return identity, self._position(identity, self._position(alone))
 
-    def _row_groups(self, followed: _Followed, file: LogFile) -> Iterator[Piece]:
-        source: Any = file.path if file.filesystem is None else file.open()
-        for group, records in self._parquet.row_groups(source, followed.position):
-            followed.position = group + 1
-            size = file.size // max(group + 1, 1) if group == 0 else 0
-            yield Piece((records,), Counter(), followed.identity, followed.position, size)
+    def _pieces(self, identity: str, position: int, stream: IO[bytes], *, torn: bool) -> Iterator[Piece]:
+        """A block of lines at a time from a stream that stands one byte before `position`.
 
-    def _blocks(self, followed: _Followed, stream: IO[bytes], *, final: bool, seek: bool = True) -> Iterator[Piece]:
-        """Complete lines, a block at a time; `final` takes a last line that lacks its newline too."""
-        if seek:
-            stream.seek(followed.position)
-        rest = b""
-        while True:
-            data, ended = _read_block(stream)
-            block = rest + data
-            cut = len(block) if final and ended is not None else block.rfind(b"\n") + 1
-            if ended is not None and not final and len(block) - cut <= MAX_LINE:
-                rest, block = b"", block[:cut]
-            else:
-                rest, block = block[cut:], block[:cut]
-            oversized = len(rest) > MAX_LINE
-            if oversized:
-                followed.position += len(rest)
-                rest = b""
-            if block or oversized:
-                followed.position += len(block)
-                records, rejected = self._parse(block)
+        A position inside a line means that the line was too long, or ended the file without a newline: what is left
+        of it is passed over. `torn` takes a last line that lacks its newline, whatever is in it.
+        """
+        skipping = position > 0 and stream.read(1) != b"\n"
+        rest, ended, fault = b"", False, None
+        while not ended:
+            block, ended, fault = _read_block(stream, rest)
+            start, skipping = _after_newline(block) if skipping else (0, False)
+            end = _end_of_lines(block, start, last=ended and fault is None, torn=torn)
+            if oversized := len(block) - end > MAX_LINE:
+                skipping = True
+            taken = len(block) if oversized else end
+            rest = block[taken:]
+            if taken:
+                position += taken
+                self._reached[identity] = position
+                records, rejected = self._parse(block, start, end)
                 rejected["oversized"] += oversized
-                yield Piece(records, +rejected, followed.identity, followed.position, len(block))
-            if ended is not None:
-                if ended:
-                    raise EOFError(ended)
-                return
+                yield Piece(records, +rejected, identity, position, taken)
+        if fault is not None:
+            raise fault
 
-    def _parse(self, block: bytes) -> tuple[tuple[Records, ...], Counter[str]]:
-        if len(block) >= BULK_FROM:
+    def _parse(self, block: bytes, start: int, end: int) -> tuple[tuple[Records, ...], Counter[str]]:
+        if end - start >= BULK_FROM:
             try:
-                return (self._bulk.read(iter([block])),), Counter()
+                return (self._bulk.read(iter([memoryview(block)[start:end]])),), Counter()
             except duckdb.Error as error:
                 log.debug("reading a block line by line: %s", error)
         records: list[Records] = []
         rejected = Counter[str]()
-        for chunk in _chunks(block):
+        for chunk in _chunks(block, start, end):
             read, refused = self._lines.read(chunk)
             records += read
             rejected += refused
         return tuple(records), rejected
 
 
-def _read_block(stream: IO[bytes]) -> tuple[bytes, str | None]:
-    """Up to a block of bytes; then None to go on, '' at the end, or what is wrong there (a torn compressed file)."""
-    parts: list[bytes] = []
-    wanted = BLOCK
+def _read_block(stream: IO[bytes], rest: bytes) -> tuple[bytes, bool, Exception | None]:
+    """`rest` and up to a block more, whether that is the end, and what is wrong there (a torn compressed file)."""
+    parts, wanted = [rest], BLOCK
+    take: Any = getattr(stream, "read1", stream.read)  # hands over what comes before a fault
     while wanted > 0:
         try:
-            data = stream.read(min(wanted, 1024 * 1024))
-        except (EOFError, zlib.error, zstandard.ZstdError) as error:
-            return b"".join(parts), str(error)
+            data = take(min(wanted, _READ))
+        except UNREADABLE as error:
+            return b"".join(parts), True, error
         if not data:
-            return b"".join(parts), ""
+            return b"".join(parts), True, None
         parts.append(data)
         wanted -= len(data)
-    return b"".join(parts), None
+    return b"".join(parts), False, None
 
 
-def _chunks(block: bytes) -> Iterator[bytes]:
-    start = 0
-    while start < len(block):
-        end = block.rfind(b"\n", start, start + CHUNK) + 1
-        if end <= start:
-            end = block.find(b"\n", start) + 1 or len(block)
-        yield block[start:end]
-        start = end
+def _after_newline(block: bytes) -> tuple[int, bool]:
+    """Where the next line starts, and whether the present one is still going on at the block's end."""
+    newline = block.find(b"\n")
+    return (len(block), True) if newline < 0 else (newline + 1, False)
+
+
+def _end_of_lines(block: bytes, start: int, *, last: bool, torn: bool) -> int:
+    """Where the block's complete lines end; a `last` one without a newline is complete when it is a whole object."""
+    end = max(block.rfind(b"\n") + 1, start)
+    return len(block) if last and (torn or _is_record(block[end:])) else end
+
+
+def _is_record(line: bytes) -> bool:
+    """Whether the line is a whole JSON object, which nothing written behind it could make another."""
+    if len(line) > MAX_LINE or not line.rstrip().endswith(b"}"):
+        return False
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _chunks(block: bytes, start: int, end: int) -> Iterator[bytes]:
+    while start < end:
+        cut = block.rfind(b"\n", start, min(start + CHUNK, end)) + 1
+        if cut <= start:
+            cut = block.find(b"\n", start, end) + 1 or end
+        yield block[start:cut]
+        start = cut
 
 
 def _skip(stream: IO[bytes], count: int) -> None:
-    while count > 0 and (data := stream.read(min(count, 1024 * 1024))):
+    while count > 0 and (data := stream.read(min(count, _READ))):
         count -= len(data)
 
 
-def _footer(stream: IO[bytes], size: int) -> bytes:
-    """Parquet's footer: it holds offsets, sizes and statistics, so different files have different ones."""
-    stream.seek(max(size - 8, 0))
-    length = int.from_bytes(stream.read(4), "little")
-    if stream.read(4) != b"PAR1":
-        raise pa.ArrowInvalid("no Parquet footer yet")
-    stream.seek(max(size - 8 - length, 0))
-    return stream.read(length)
+def _inode(status: os.stat_result) -> Inode:
+    return status.st_dev, status.st_ino
 
 
-def newest_parquet_time(files: Sequence[LogFile]) -> float | None:
-    """The newest `ts` of Parquet files, read from that column alone; None when any file is no Parquet."""
-    if not files or not all(file.is_parquet for file in files):
-        return None
-    newest = -float("inf")
-    for file in files:
-        table = pq.read_table(file.open(), columns=["ts"])
-        newest = max(newest, float(timestamps(combined(table.column("ts"))).max(initial=-float("inf"))))
-    return newest
+def _names(path: str, inode: Inode) -> bool:
+    """Whether `path` stands for the file `inode`."""
+    try:
+        return _inode(os.stat(path)) == inode  # noqa: PTH116 - one call a second for each open file
+    except OSError:
+        return False
 
 
 def ahead(iterator: Iterator[T]) -> Generator[T]:

@@ -15,6 +15,7 @@ from exporter.profile.columns import Codes, Floats
 
 BLOCK = 16_384  # 128 KiB of float64: fits a core's second-level cache beside the scratch arrays (bench/kernel.py)
 COMPARE_UP_TO = 16  # edges; above, the grid is faster (bench/kernel.py)
+MOST_EDGES = np.iinfo(np.uint16).max
 _STEPS = 4  # edges in one cell beyond which a binary search is faster
 
 BinCodes = NDArray[np.uint16]
@@ -32,8 +33,10 @@ class Binner:
     """
 
     def __init__(self, edges: Floats) -> None:
-        if edges.ndim != 1 or not np.all(np.isfinite(edges)) or np.any(np.diff(edges) <= 0):
+        if edges.ndim != 1 or not np.isfinite(edges).all() or (edges[1:] <= edges[:-1]).any():
             raise ValueError("edges must be finite and increase")
+        if len(edges) > MOST_EDGES:
+            raise ValueError(f"{len(edges)} edges; a code has room for {MOST_EDGES}")
         self.edges = np.ascontiguousarray(edges, dtype=np.float64)
 
     def codes(self, values: Floats) -> BinCodes:

@@ -3,6 +3,7 @@
 Arrow buffers enter without a copy where their types allow; numpy arrays leave. No Python object stands for a row.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -106,30 +107,44 @@ def numeric_column(array: pa.Array) -> NumericColumn:
         return NumericColumn(float_values(array.cast(pa.float64(), safe=False)), missing)
     if pa.types.is_boolean(kind):
         return NumericColumn(float_values(array.cast(pa.uint8()).cast(pa.float64())), missing)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if is_text(kind):
         return numbers_from_texts(text_column(array))
     return NumericColumn(np.zeros(len(array)), missing, _present(missing, len(array)))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether an Arrow type holds texts, in whatever layout."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _present(missing: Mask | None, rows: int) -> Mask:
     return np.ones(rows, dtype=bool) if missing is None else ~missing
 
 
-def numbers_of(values: list[Any]) -> NumericColumn:
+def numbers_of(values: Sequence[Any]) -> NumericColumn:
     """Numbers from Python values, None being missing: the same reading as `numeric_column`, value by value."""
-    rows = len(values)
-    numbers, wrong = np.zeros(rows), np.zeros(rows, dtype=bool)
-    for row, value in enumerate(values):
-        if value is None:
-            continue
-        try:
-            numbers[row] = float(value)
-        except OverflowError:
-            numbers[row] = np.inf
-        except (TypeError, ValueError):
-            wrong[row] = True
-    missing = np.fromiter((value is None for value in values), dtype=bool, count=rows)
-    return NumericColumn(numbers, missing if missing.any() else None, wrong if wrong.any() else None)
+    read = [None if value is None else _number(value) for value in values]
+    missing = np.fromiter((number is None for number in read), dtype=bool, count=len(read))
+    wrong = np.fromiter((number is _WRONG for number in read), dtype=bool, count=len(read))
+    numbers = np.array([0.0 if number is None or number is _WRONG else number for number in read], dtype=np.float64)
+    return NumericColumn(numbers, _if_any(missing), _if_any(wrong))
+
+
+_WRONG = object()
+
+
+def _number(value: Any) -> Any:
+    """The number that `value` is or spells; `_WRONG` when it is none."""
+    try:
+        return float(canonical_label(value) if isinstance(value, str) else value)
+    except OverflowError:
+        return np.inf
+    except (TypeError, ValueError):
+        return _WRONG
+
+
+def _if_any(mask: Mask) -> Mask | None:
+    return mask if mask.any() else None
 
 
 def text_column(array: pa.Array) -> TextColumn:
@@ -141,9 +156,12 @@ def text_column(array: pa.Array) -> TextColumn:
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
     codes = _index_values(array.indices)
+    values = array.dictionary.to_pylist()
     if (missing := null_mask(array.indices)) is not None:
         codes[missing] = -1
-    return TextColumn(codes, tuple(_spelling(value) for value in array.dictionary.to_pylist()))
+    if None in values:  # a dictionary may spell out that nothing stands there
+        codes[np.array([value is None for value in values])[codes] & (codes >= 0)] = -1
+    return TextColumn(codes, tuple(_spelling(value) for value in values))
 
 
 def _index_values(indices: pa.Array) -> Codes:
@@ -155,9 +173,22 @@ def _index_values(indices: pa.Array) -> Codes:
 
 def _spelling(value: Any) -> str | None:
     """The one spelling of a distinct value; None for JSON objects and arrays, which bulk readers hand over as text."""
-    if value is None or isinstance(value, dict | list) or (isinstance(value, str) and value[:1] in ("{", "[")):
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if value is None or isinstance(value, dict | list) or (isinstance(value, str) and _is_nested(value)):
         return None
     return canonical_label(value)
+
+
+def _is_nested(text: str) -> bool:
+    """Whether `text` is a JSON object or array; `[0, 10)` is none."""
+    if text[:1] not in ("{", "["):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def texts_of(values: list[Any]) -> TextColumn:
@@ -190,7 +221,7 @@ def numbers_from_texts(column: TextColumn) -> NumericColumn:
     wrong[known] = False if numbers.wrong is None else numbers.wrong
     missing = column.codes < 0
     bad = wrong[column.codes] & ~missing
-    return NumericColumn(values[column.codes], missing if missing.any() else None, bad if bad.any() else None)
+    return NumericColumn(values[column.codes], _if_any(missing), _if_any(bad))
 
 
 def any_of(mask: Mask | None, rows: int) -> Mask:
