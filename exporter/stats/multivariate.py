@@ -1,0 +1,228 @@
+"""Did features come to move together otherwise? Correlations and reconstruction error from additive second moments.
+
+In go sums over rows of numeric features standardised by the reference, z = (x - mean) / standard deviation: of weights,
+of z and of products of pairs, with how much weight held both. Missing values enter as 0 and are told apart by the
+pairs' weight, so what is missing moves nothing here as long as it is missing at random.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtr
+
+from exporter.stats.distances import LARGEST_COUNT, Floats
+from exporter.stats.performance import LOST_VARIANCE
+from exporter.stats.result import NotEnoughData, Value, ratio
+
+# The share of the variance that the kept components explain: NannyML's default for data reconstruction with PCA.
+EXPLAINED = 0.65
+OVERFLOWED = NotEnoughData(0.0, 1.0, "a sum behind the value is not finite")
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Additive sums over rows of k standardised features; a missing value counts as z = 0.
+
+    `weight`: sum w. `sums` (k,): sum w z. `products` (k, k): sum w z_i z_j. `pairs` (k, k): sum w of the rows that
+    hold both i and j. ValueError unless all are finite (up to 1e300) and shaped alike, weights 0 or above.
+    """
+
+    weight: float
+    sums: Floats
+    products: Floats
+    pairs: Floats
+
+    def __post_init__(self) -> None:
+        k = self.sums.size
+        if self.sums.shape != (k,) or not self.products.shape == self.pairs.shape == (k, k):
+            raise ValueError(f"{k} features have {k} x {k} products and pairs")
+        for values in (np.asarray(self.weight), self.sums, self.products, self.pairs):
+            if not (np.abs(values) <= LARGEST_COUNT).all():
+                raise ValueError("moments must be finite numbers up to 1e300")
+        if self.weight < 0 or (self.pairs < 0).any():
+            raise ValueError("weights must be 0 or above")
+
+    @classmethod
+    def of(cls, weight: float, sums: ArrayLike, products: ArrayLike, pairs: ArrayLike) -> "Moments":
+        """The moments from anything array-like."""
+        arrays = (np.asarray(values, dtype=np.float64) for values in (sums, products, pairs))
+        return cls(float(weight), *arrays)
+
+    def means(self) -> Floats:
+        """The mean of w z_i z_j over the rows that hold both, (k, k), symmetric; NaN for pairs never held."""
+        return _over(_symmetric(self.products), _symmetric(self.pairs))
+
+
+def correlation(moments: Moments) -> Floats:
+    """Pearson's correlations over the rows that hold both features, (k, k), -1 to 1; 1 on the diagonal.
+
+    NaN for a feature that does not vary (or is never there, or so far from the reference that its variance drowned
+    in rounding) and for a pair never held together. Each feature's mean and deviation come from all rows that hold
+    it, so with values missing a correlation can leave its range, and is put back on its end.
+    Rows (1, 2), (-1, 0), (0, -2): variances 2/3 and 8/3, covariance 2/3.
+
+    >>> correlation(Moments.of(3, [0, 0], [[2, 2], [2, 8]], [[3, 3], [3, 3]])).round(6).tolist()
+    [[1.0, 0.5], [0.5, 1.0]]
+    """
+    means = moments.means()
+    centre = _over(moments.sums, np.diag(moments.pairs))
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, so unknown below
+        covariance = means - np.outer(centre, centre)
+        variance = np.diag(covariance)
+        varies = np.isfinite(variance) & (variance > LOST_VARIANCE * np.diag(means))
+        deviation = np.sqrt(np.where(varies, variance, np.nan))
+        result = np.clip(covariance / deviation[:, None] / deviation[None, :], -1.0, 1.0)
+    result[np.diag_indices_from(result)] = np.where(varies, 1.0, np.nan)
+    return np.where(np.isfinite(result), result, np.nan)
+
+
+def correlation_change(reference: Moments, current: Moments) -> tuple[Value, ...]:
+    """For each feature the largest absolute change of its correlation with any other one; 0 to 2.
+
+    NotEnoughData where no pair of the feature has a correlation on both sides. Noise alone moves each correlation by
+    some 1 / sqrt(rows): see `correlation_change_pvalues`. From 0.5 to -0.5:
+
+    >>> pairs = [[3, 3], [3, 3]]
+    >>> before = Moments.of(3, [0, 0], [[2, 2], [2, 8]], pairs)
+    >>> after = Moments.of(3, [0, 0], [[2, -2], [-2, 8]], pairs)
+    >>> [round(value, 6) for value in correlation_change(before, after)]
+    [1.0, 1.0]
+    """
+    _alike(reference, current)
+    change = np.abs(correlation(current) - correlation(reference))
+    return _extreme(change, -math.inf, "no correlation of the feature is known on both sides")
+
+
+def correlation_change_pvalues(reference: Moments, current: Moments, n_ref: float, n_cur: float) -> tuple[Value, ...]:
+    """For each feature the probability of changes at least this large, in its largest one, without drift.
+
+    Fisher's z = artanh r has variance 1 / (rows - 3), more with values missing; a pair's effective rows are the
+    side's `n_ref` or `n_cur` times the share of weight that holds both. Taken is the smaller of the moves of z and of
+    r itself (over its derivative at the reference), as z has no end near r = 1. The smallest p-value of a feature's k
+    pairs is multiplied by k (Bonferroni), so the test is quiet in small windows. It supposes normal features: with
+    heavy tails a correlation varies more than that, and its p-value comes out too small.
+    From 0.5 to -0.5 on 103 rows each: z changes by 1.0986, which is 7.77 standard deviations.
+
+    >>> pairs = [[103, 103], [103, 103]]
+    >>> before = Moments.of(103, [0, 0], [[103, 51.5], [51.5, 103]], pairs)
+    >>> after = Moments.of(103, [0, 0], [[103, -51.5], [-51.5, 103]], pairs)
+    >>> correlation_change_pvalues(before, after, 103, 103)[0] < 1e-12
+    True
+    >>> correlation_change_pvalues(before, before, 103, 103)
+    (1.0, 1.0)
+
+    Fisher, R. A. (1921). On the probable error of a coefficient of correlation. Metron 1.
+    """
+    _alike(reference, current)
+    before, after = correlation(reference), correlation(current)
+    variance = _fisher_variance(reference, before, n_ref) + _fisher_variance(current, before, n_cur)
+    with np.errstate(divide="ignore", invalid="ignore"):  # r of -1 and 1 have no spread: what differs does so by inf
+        moved = np.abs(np.arctanh(before) - np.arctanh(after))
+        straight = np.abs(before - after) / (1 - before**2)
+        pvalue = 2 * ndtr(-np.where(before == after, 0.0, np.minimum(moved, straight)) / np.sqrt(variance))
+    pvalue[np.diag_indices_from(pvalue)] = np.nan
+    tests = np.isfinite(pvalue).sum(axis=1, keepdims=True)
+    return _extreme(-np.minimum(pvalue * tests, 1.0), -math.inf, "no pair has more than 3 rows on both sides", sign=-1)
+
+
+def principal_components(second_moments: Floats, explained: float = EXPLAINED) -> Floats:
+    """The fewest eigenvectors, greatest first, that explain more than `explained` of the trace: (k, k) to (k, r).
+
+    >>> principal_components(np.array([[3.0, 0.0], [0.0, 1.0]])).round(6).tolist() in ([[1.0], [0.0]], [[-1.0], [0.0]])
+    True
+    """
+    if not 0 < explained < 1:
+        raise ValueError("the share to explain lies between 0 and 1")
+    values, vectors = np.linalg.eigh(_symmetric(second_moments))
+    positive = np.maximum(values[::-1], 0.0)  # pairwise presence can leave a matrix slightly indefinite
+    total = positive.sum()
+    if total == 0:
+        return np.zeros((positive.size, 0))
+    kept = int(np.searchsorted(np.cumsum(positive) / total, explained, side="right")) + 1
+    return vectors[:, ::-1][:, :kept]
+
+
+def reconstruction_error(second_moments: Floats, components: Floats) -> float:
+    """The mean squared length of what rows lose when projected on `components`: tr(C) - tr(V'CV); 0 and up.
+
+    The whole length of (1, 2) and (3, 0) is 14 / 2; the first axis keeps 10 / 2.
+
+    >>> reconstruction_error(np.array([[5.0, 1.0], [1.0, 2.0]]), np.array([[1.0], [0.0]]))
+    2.0
+    """
+    kept = np.einsum("ir,ij,jr->", components, second_moments, components, optimize=True)
+    return max(0.0, float(np.trace(second_moments) - kept))
+
+
+def multivariate_drift(reference: Moments, current: Moments, explained: float = EXPLAINED) -> Value:
+    """The window's reconstruction error over the reference's, by the reference's components; about 1 without drift.
+
+    It rises when features leave the relations that the components stand for, or spread or move away from their
+    means, and falls when they vary less. Second moments are about the reference's mean, over the rows that hold both
+    features; a pair that the window never holds keeps the reference's, as nothing is known of it. Errors are squared
+    lengths, where NannyML averages lengths. NotEnoughData without rows, or where the components leave no error (one
+    feature; features that determine each other). A correlation of 0.5 leaves 0.5 of 2; of -0.5, 1.5:
+
+    >>> pairs = [[4, 4], [4, 4]]
+    >>> before = Moments.of(4, [0, 0], [[4, 2], [2, 4]], pairs)
+    >>> round(multivariate_drift(before, Moments.of(4, [0, 0], [[4, -2], [-2, 4]], pairs)), 6)
+    3.0
+    """
+    _alike(reference, current)
+    for moments, side in ((reference, "reference"), (current, "current window")):
+        if not moments.pairs.any():
+            return NotEnoughData(0.0, 1.0, f"the {side} holds no numbers")
+    usual = _known(reference.means(), np.zeros_like(reference.products), reference.pairs > 0)
+    now = _known(current.means(), usual, (reference.pairs > 0) & (current.pairs > 0))
+    if max(np.abs(usual).max(), np.abs(now).max()) > LARGEST_COUNT:
+        return OVERFLOWED
+    components = principal_components(usual, explained)
+    error = reconstruction_error(usual, components)
+    if error <= LOST_VARIANCE * np.trace(usual):
+        return NotEnoughData(0.0, 1.0, "the reference's components leave no error to compare with")
+    return ratio(reconstruction_error(now, components), error, "the reference holds no numbers")
+
+
+def _known(means: Floats, otherwise: Floats, known: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> Floats:
+    return np.where(known, means, otherwise)
+
+
+def _alike(reference: Moments, current: Moments) -> None:
+    if reference.sums.shape != current.sums.shape:
+        raise ValueError("both sides must have the same features")
+
+
+def _symmetric(matrix: Floats) -> Floats:
+    """Without the rounding in which matrix products of both triangles differ; halves first, so nothing overflows."""
+    return matrix / 2 + matrix.T / 2
+
+
+def _over(sums: Floats, weights: Floats) -> Floats:
+    with np.errstate(over="ignore"):  # a tiny weight under a large sum is not finite, and the callers' to refuse
+        return np.divide(sums, weights, out=np.full_like(sums, np.nan), where=weights > 0)
+
+
+def _fisher_variance(moments: Moments, r: Floats, rows: float) -> Floats:
+    """Variance of artanh of each pair's correlation where the true one is `r`; NaN where no rows are left.
+
+    With n pairs among n_i and n_j rows the covariance is over other rows than the variances, whose noise then does
+    not cancel: of normal features, by the delta method, the correlation varies by
+    (1 + r^2) / n - 1.5 r^2 (1 / n_i + 1 / n_j) + r^4 n / (n_i n_j), which is (1 - r^2)^2 / n on complete rows.
+    """
+    if not (math.isfinite(rows) and rows >= 0):
+        raise ValueError("effective rows must be a finite number, 0 or above")
+    n = rows * np.minimum(_over(moments.pairs, np.full_like(moments.pairs, moments.weight)), 1.0)
+    held = np.where(np.diag(n) > 0, np.diag(n), np.nan)
+    one, other = n / held[:, None], n / held[None, :]  # the pairs' share of each feature's rows; 1 on complete ones
+    with np.errstate(divide="ignore", invalid="ignore"):
+        widening = (1 + r**2 - 1.5 * r**2 * (one + other) + r**4 * one * other) / (1 - r**2) ** 2
+        return np.where(np.minimum(one, other) >= 1, 1.0, widening) / np.where(n > 3, n - 3, np.nan)
+
+
+def _extreme(matrix: Floats, least: float, why: str, sign: int = 1) -> tuple[Value, ...]:
+    """The greatest number of each row off the diagonal, times `sign`, where there is one."""
+    known = np.isfinite(matrix) & ~np.eye(len(matrix), dtype=bool)
+    greatest = sign * np.where(known, matrix, least).max(axis=1, initial=least)
+    return tuple(float(value) if np.isfinite(value) else NotEnoughData(0.0, 1.0, why) for value in greatest)
