@@ -18,7 +18,8 @@ from exporter.errors import ConfigError, DataError
 from exporter.ingest.parquet import ParquetReader
 from exporter.ingest.records import Sorted, sort_records
 from exporter.ingest.schema import FeatureSchema
-from exporter.measures import GROUPS, equal_groups, performance_of
+from exporter.measures.distribution import GROUPS, equal_groups
+from exporter.measures.performance import performance_of
 from exporter.profile.batch import Predictions
 from exporter.profile.binning import Binner
 from exporter.profile.cells import as_numbers

@@ -12,7 +12,8 @@ from sklearn import metrics as oracle
 from exporter import names
 from exporter.baseline import Baseline, NumericFeature
 from exporter.config import Costs
-from exporter.measures import Sample, equal_groups
+from exporter.measures import Sample
+from exporter.measures.distribution import equal_groups
 from exporter.profile.layout import LATENCY_BOUNDS
 from tests.strategies import C, Row, baseline_of, binary_rows, built, measured, model_of, prediction, value_of
 

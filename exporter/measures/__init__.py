@@ -1,0 +1,25 @@
+"""From windows to samples: every metric family of one model and version, computed by the statistics.
+
+Each measure is a generator over one `Scope`; what a window cannot support is left out. `MEASURES` lists them by the
+name that `prediction_exporter_statistic_success` gives them.
+"""
+
+from collections.abc import Mapping
+
+from exporter.measures.base import Histogram, Measure, Sample, Scope
+from exporter.measures.cost import measure_cost
+from exporter.measures.drift import measure_feature_drift, measure_output_drift
+from exporter.measures.operations import measure_operations
+from exporter.measures.performance import measure_performance
+from exporter.measures.quality import measure_quality
+
+__all__ = ["MEASURES", "Histogram", "Sample", "Scope"]
+
+MEASURES: Mapping[str, Measure] = {
+    "performance": measure_performance,
+    "feature_drift": measure_feature_drift,
+    "output_drift": measure_output_drift,
+    "operations": measure_operations,
+    "quality": measure_quality,
+    "cost": measure_cost,
+}

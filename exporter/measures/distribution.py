@@ -1,0 +1,85 @@
+"""From a profile to the distributions that drift compares: features, predictions, outcomes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from exporter.baseline import CategoryFeature, NumericFeature
+from exporter.profile.columns import Floats
+from exporter.profile.layout import Profile, feature_part
+from exporter.stats import distances, significance
+
+GROUPS = 10  # merged bins for PSI: ten, as its customary levels were set on
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Counts of the values that can be placed: fine cells in order, where merged ones start, effective rows."""
+
+    fine: Floats
+    groups: Sequence[int]
+    ordered: bool
+    rows: float
+
+    @property
+    def merged(self) -> Floats:
+        """Counts in the merged cells."""
+        return distances.merge_cells(self.fine, np.asarray(self.groups))
+
+
+def feature_distribution(profile: Profile, feature: NumericFeature | CategoryFeature) -> Distribution:
+    """The feature's present values in `profile`; missing and invalid ones have metrics of their own.
+
+    A feature that is all missing, in the window or in the reference, has no rows here, so no drift series: its
+    completeness tells. A constant one that stays as it was scores 0, and one that changes has all its mass moved.
+    """
+    cells = profile.part(feature_part(feature.name))[: feature.placed]
+    if isinstance(feature, NumericFeature):
+        return _distribution(profile, "rows", cells, feature.groups)
+    return _distribution(profile, "rows", cells)
+
+
+def _distribution(profile: Profile, counted: str, cells: Floats, groups: Sequence[int] | None = None) -> Distribution:
+    """Cells with their share of the effective rows of the part `counted`; without `groups` they have no order."""
+    _, weight, squared = profile.part(counted)[:3]
+    rows = significance.effective_sample_size(weight, squared) * cells.sum() / weight if weight > 0 else 0.0
+    return Distribution(cells, range(len(cells)) if groups is None else groups, groups is not None, float(rows))
+
+
+def prediction_distribution(profile: Profile, reference: Profile) -> Distribution:
+    """Scores of a binary model (predicted classes where it gives none), classes, or a regression's predictions."""
+    output = profile.part("output")
+    match profile.layout.baseline.task:
+        case "regression":
+            bins = profile.layout.output_bins
+            return _distribution(profile, "rows", output[: bins.placed], bins.groups)
+        case "multiclass":
+            return _distribution(profile, "rows", output.sum(axis=1))
+        case "binary":
+            expected = reference.part("output").sum(axis=0)[:-1]
+            if expected.any():
+                return _distribution(profile, "rows", output.sum(axis=0)[:-1], equal_groups(expected, GROUPS))
+            return _distribution(profile, "rows", output.sum(axis=1))
+    raise AssertionError(profile.layout.baseline.task)
+
+
+def outcome_distribution(profile: Profile, _: Profile) -> Distribution:
+    """Labels: classes, or a regression's values."""
+    outcome = profile.part("outcome")
+    if profile.layout.baseline.task == "regression":
+        bins = profile.layout.output_bins
+        return _distribution(profile, "labelled", outcome[: bins.placed], bins.groups)
+    return _distribution(profile, "labelled", outcome.reshape(len(outcome), -1).sum(axis=1))
+
+
+def equal_groups(counts: Floats, groups: int) -> list[int]:
+    """First cells of about `groups` runs of cells that hold about equal shares of `counts`.
+
+    >>> equal_groups(np.array([1.0, 1.0, 1.0, 1.0]), 2)
+    [0, 2]
+    """
+    before = np.concatenate(([0.0], np.cumsum(counts)[:-1])) / counts.sum()
+    wanted = np.arange(groups) / groups
+    starts = np.searchsorted(before, wanted - 1e-12)  # shares are sums of floats: a hair below counts as reached
+    return sorted(set(np.minimum(starts, len(counts) - 1).tolist()))
