@@ -71,7 +71,7 @@ class Engine:
         """Versions of each model, and the names of their errors."""
 
     def know(self, model: str, versions: Mapping[str, Iterable[str]]) -> None:
-        """Versions, with the names of their errors, that are known from now on: after a restart, and when some are gone."""
+        """Versions, with their errors, that are known from now on: after a restart, and when some are gone."""
         self._known[model] = {version: set(errors) for version, errors in versions.items()}
 
     def expire(self, before: float) -> int:
