@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from exporter.config import Model, Task
 from exporter.errors import ConfigError
+from exporter.spreads import Spreads
 
 # Prometheus and the JSON decoder take any other name.
 FEATURE_NAME = r'[^"\\\x00-\x1f]+'
@@ -106,6 +107,7 @@ class Baseline(_Part):
     counts: dict[str, tuple[float, ...]] = Field(description="The reference's profile, part by part.")
     performance: dict[str, float] = Field(description="The reference's own performance, by metric.")
     provenance: Provenance
+    spreads: Spreads | None = Field(None, description="How windows stray without drift; older files lack it.")
 
     @model_validator(mode="after")
     def _complete(self) -> "Baseline":
@@ -115,8 +117,11 @@ class Baseline(_Part):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that name this baseline; equal cells and counts give equal ones."""
-        content = self.model_dump(mode="json", exclude={"provenance"})
+        """Twelve hexadecimal digits that name this baseline; equal cells and counts give equal ones.
+
+        Spreads count nothing: with others (another drift window, say) the counts kept under this name stay true.
+        """
+        content = self.model_dump(mode="json", exclude={"provenance", "spreads"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_json(self) -> str:

@@ -135,12 +135,15 @@ def baseline_build(
 ) -> None:
     """Make a versioned baseline file from reference data."""
     from exporter.reference import build_baseline, read_reference
+    from exporter.reference_spreads import told
 
     chosen = _model(load_config(config), model, str(config))
     baseline = build_baseline(chosen, read_reference(data), time.time(), categorical)
     write_whole(out, baseline.to_json())
     rows, features = baseline.provenance.rows, len(baseline.features)
     typer.echo(f"{out}: baseline {baseline.fingerprint} of {model}, {rows} rows, {features} features", err=True)
+    if baseline.spreads is not None:
+        typer.echo(told(baseline.spreads, features), err=True)
 
 
 @app.command()

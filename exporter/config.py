@@ -136,6 +136,9 @@ class Drift(_Section):
     window: Duration = "1d"
     min_rows: int = Field(200, ge=1, description="Fewer (effective) rows than this give no drift score.")
     significance: Share = Field(0.05, description="False discovery rate over a model's features.")
+    false_alarms_per_month: Positive = Field(
+        1, description="Calibrated thresholds: alarms without drift, all features together, one verdict a window."
+    )
 
     @model_validator(mode="after")
     def _psi_is_there(self) -> Self:

@@ -26,6 +26,7 @@ from exporter.profile.cells import as_numbers
 from exporter.profile.columns import Column, Floats, TextColumn
 from exporter.profile.kernel import Kernel
 from exporter.profile.layout import Layout, Profile
+from exporter.reference_spreads import spreads_of
 
 BINS = 100  # reference quantiles
 POINT_MASS = 0.05  # share of the rows from which a value gets a bin of its own
@@ -87,7 +88,8 @@ def build_baseline(model: Model, data: ReferenceData, created: float, categorica
     profile = _count(model, empty, batch)
     counts = {name: tuple(profile.vector[place].tolist()) for name, place in profile.layout.slices.items()}
     measured = {name: value for name, value in performance_of(profile).items() if isinstance(value, float)}
-    return empty.model_copy(update={"counts": counts, "performance": measured})
+    spreads = spreads_of(model, features, batch)
+    return empty.model_copy(update={"counts": counts, "performance": measured, "spreads": spreads})
 
 
 def _predictions(model: Model, data: ReferenceData, categorical: Sequence[str]) -> Predictions:

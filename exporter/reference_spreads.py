@@ -1,0 +1,126 @@
+"""What a time-stamped reference teaches about drift thresholds: how its own windows stray from it.
+
+The reference is counted by hour in each feature's merged cells, the ones that PSI reads; out come the `Spreads` of the
+model's drift window, checked on held-out parts, and a sentence for the person who builds the baseline.
+"""
+
+import numpy as np
+
+from exporter.baseline import CategoryFeature, NumericFeature
+from exporter.config import Model, parse_duration
+from exporter.profile.batch import Predictions
+from exporter.profile.cells import CategoryCells, NumericCells
+from exporter.profile.columns import Codes, Floats
+from exporter.spreads import FeatureSpread, Spreads
+from exporter.stats.result import NotEnoughData
+from exporter.stats.significance import effective_sample_size
+from exporter.stats.spread import Spread, moderated, spread
+from exporter.stats.tolerance import held_out
+from exporter.windows import HOUR
+
+DAY, WEEK = 24 * HOUR, 168 * HOUR
+MOST = 2 * 366 * 24  # hours looked at, the newest ones; a stray time stamp must not make them millions
+
+Feature = NumericFeature | CategoryFeature
+
+
+def spreads_of(model: Model, features: tuple[Feature, ...], batch: Predictions) -> Spreads:
+    """The spreads of `features` over the model's drift window, or why they cannot be known."""
+    length = parse_duration(model.drift.window)
+    cycle = cycle_of(length)
+    nothing = Spreads(window=model.drift.window, cycle=cycle)
+    if length % HOUR:
+        return nothing.model_copy(update={"why": "the reference is counted by hour, and the window is no whole hours"})
+    if batch.ts.min() == batch.ts.max():
+        return nothing.model_copy(update={"why": "the reference has no time stamps (a column ts of differing times)"})
+    hours, count = _hours(batch.ts, length)
+    counts = [_counts(feature, batch, hours, count) for feature in features]
+    found = moderated([spread(buckets, length // HOUR, cycle) for buckets in counts])
+    known = {
+        feature.name: FeatureSpread.of(item)
+        for feature, item in zip(features, found, strict=True)
+        if isinstance(item, Spread)
+    }
+    if not known:
+        short = next(item for item in found if isinstance(item, NotEnoughData))
+        return nothing.model_copy(update={"why": f"{short.why} ({short.have:g} of {short.need:g})"})
+    usable = [buckets for buckets, item in zip(counts, found, strict=True) if isinstance(item, Spread)]
+    check = held_out(usable, length // HOUR, cycle)
+    return nothing.model_copy(
+        update={
+            "features": known,
+            "above": check.above,
+            "expected": round(check.expected, 2),
+            "held_out": check.windows,
+        }
+    )
+
+
+def cycle_of(length: int) -> int:
+    """After how many windows of `length` seconds a week is over; 1, so no season, where windows do not divide it.
+
+    >>> [cycle_of(hours * 3_600) for hours in (1, 24, 36, 168, 720)]
+    [168, 7, 1, 1, 1]
+    """
+    return WEEK // length if WEEK % length == 0 else 1
+
+
+def told(spreads: Spreads, features: int) -> str:
+    """One line for the person who builds the baseline of `features` features: what is known and how sure it is."""
+    subject = f"calibrated drift thresholds for windows of {spreads.window}"
+    if not spreads.features:
+        return f"no {subject}: {spreads.why}"
+    known = f"{subject}: {len(spreads.features)} of {features} features, seasons repeat after {spreads.cycle} window(s)"
+    if not spreads.held_out:
+        return f"{known}; the reference is too short to check them on held-out parts"
+    seen = f"{spreads.above} of {spreads.held_out} held-out windows above their 1-in-20 threshold"
+    doubt = "; the reference itself drifts, or strays by more than a normal law" if _doubtful(spreads) else ""
+    return f"{known}; {seen}, {spreads.expected:.0f} expected{doubt}"
+
+
+def _doubtful(spreads: Spreads) -> bool:
+    return spreads.above >= 2 * spreads.expected
+
+
+def _hours(ts: Floats, length: int) -> tuple[Codes, int]:
+    """Each row's hour, counted from where the first whole window begins (before it: -1), and the number of hours.
+
+    Windows begin with a UTC day, or as a shorter window divides it: a batch job may give days a level of their own.
+    """
+    hour = (ts // HOUR).astype(np.intp)
+    unit = min(length, DAY) // HOUR
+    first, last = int(hour.min()), int(hour.max())
+    start = -(-max(first, last - MOST) // unit) * unit
+    return np.maximum(hour - start, -1), max(last - start + 1, 0)
+
+
+def _counts(feature: Feature, batch: Predictions, hours: Codes, count: int) -> Floats:
+    """Effective rows by hour and merged cell: weights, scaled so that all together are the reference's effective rows.
+
+    One scale for all, since a scale for each hour would move the distribution.
+    """
+    cells = _merged_codes(feature, batch)
+    kept = (cells >= 0) & (hours >= 0)
+    width = len(feature.groups) if isinstance(feature, NumericFeature) else feature.placed
+    weights = None if batch.weight is None else batch.weight[kept]
+    flat = np.bincount(hours[kept] * width + cells[kept], weights=weights, minlength=count * width)
+    counts = flat.astype(np.float64).reshape(count, width)
+    return counts if batch.weight is None else counts * _scale(batch.weight)
+
+
+def _scale(weight: Floats) -> float:
+    return effective_sample_size(float(weight.sum()), float((weight**2).sum())) / float(weight.sum())
+
+
+def _merged_codes(feature: Feature, batch: Predictions) -> Codes:
+    """Each row's merged cell; -1 where the value is missing or invalid."""
+    column = batch.features[feature.name]
+    if isinstance(feature, CategoryFeature):
+        return _placed(feature, CategoryCells(feature).codes(column).astype(np.intp))
+    cells = _placed(feature, NumericCells(feature).codes(column).astype(np.intp))
+    merged = np.searchsorted(feature.groups, cells, side="right") - 1
+    return merged.astype(np.intp)
+
+
+def _placed(feature: Feature, cells: Codes) -> Codes:
+    return np.where(cells < feature.placed, cells, -1)
