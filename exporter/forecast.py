@@ -28,4 +28,7 @@ def _of_model(model: Model, baseline: Baseline, windows: int) -> int:
     for feature in baseline.features:
         methods = [method for method in model.drift.methods if method != "ks" or isinstance(feature, NumericFeature)]
         features += 2 * len(methods) + 3  # score and p-value by method; drifted, complete, out of range or unseen
-    return 2 * len(MEASURES) + _FIXED + windows * (_PERFORMANCE[model.task] + _WINDOWED + outputs + features)
+    spreads = baseline.spreads
+    thresholds = len(spreads.features) if spreads is not None and spreads.window == model.drift.window else 0
+    fixed = 2 * len(MEASURES) + _FIXED + thresholds
+    return fixed + windows * (_PERFORMANCE[model.task] + _WINDOWED + outputs + features)

@@ -82,6 +82,7 @@ FEATURE_DRIFTED = _family("feature_drifted", "gauge", (*WINDOWED, FEATURE), Row.
 DRIFTED_FEATURES = _family("drifted_features", "gauge", WINDOWED, Row.DRIFT, "Number of the model's features with feature_drifted 1.")  # fmt: skip
 PREDICTION_DRIFT_SCORE = _family("prediction_drift_score", "gauge", (*WINDOWED, METHOD), Row.DRIFT, "Distance of the output's distribution in the window from the reference; methods as in feature_drift_score.")  # fmt: skip
 OUTCOME_DRIFT_SCORE = _family("outcome_drift_score", "gauge", (*WINDOWED, METHOD), Row.DRIFT, "Distance of the label's distribution in the window from the reference; methods as in feature_drift_score.")  # fmt: skip
+FEATURE_DRIFT_THRESHOLD = _family("feature_drift_threshold", "gauge", (*WINDOWED, FEATURE, METHOD), Row.DRIFT, "The feature_drift_score that the feature would pass without drift no oftener than drift.false_alarms_per_month allows, all features together, at the window's number of rows; for the drift window of models whose reference has time stamps.")  # fmt: skip
 
 # Row 3: operations.
 PREDICTION_LATENCY_SECONDS = _family("prediction_latency_seconds", "histogram", MODEL, Row.OPERATIONS, "Latency of predictions, in seconds; from counts records where the writer sends them.")  # fmt: skip

@@ -12,6 +12,7 @@ from exporter.measures.drift import measure_feature_drift, measure_output_drift
 from exporter.measures.operations import measure_operations
 from exporter.measures.performance import measure_performance
 from exporter.measures.quality import measure_quality
+from exporter.measures.thresholds import measure_drift_thresholds
 
 __all__ = ["MEASURES", "Histogram", "Sample", "Scope"]
 
@@ -22,4 +23,5 @@ MEASURES: Mapping[str, Measure] = {
     "operations": measure_operations,
     "quality": measure_quality,
     "cost": measure_cost,
+    "drift_thresholds": measure_drift_thresholds,
 }

@@ -1,0 +1,50 @@
+"""Row 2: the PSI that each feature of the window would rarely pass without drift, from what the baseline learned.
+
+Thresholds are looked up by rows rounded to 3 % of each other, since one costs milliseconds and rows change at every
+refresh; where rows are independent, that moves a threshold by 1.5 % at most.
+"""
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+
+from exporter import names
+from exporter.config import Model, parse_duration
+from exporter.measures.base import Sample, Scope
+from exporter.measures.distribution import feature_distribution
+from exporter.stats.spread import Spread
+from exporter.stats.tolerance import alarm_probability, threshold
+
+MONTH_SECONDS = 30 * 86_400  # as in the monthly costs
+STEP = math.log(1.03)
+REMEMBERED = 20_000  # thresholds of some hundred bytes; a thousand features with ten versions, twice
+
+
+def measure_drift_thresholds(scope: Scope) -> Iterator[Sample]:
+    """Row 2: the threshold of each feature that has a drift score over the drift window."""
+    spreads, drift = scope.totals.layout.baseline.spreads, scope.model.drift
+    if spreads is None or spreads.window != drift.window or drift.window not in scope.windows:
+        return
+    features = scope.totals.layout.features
+    probability = budget(scope.model, len(features))
+    if probability is None:
+        return
+    for feature in features:
+        sides = (feature_distribution(profile, feature) for profile in (scope.reference, scope.windows[drift.window]))
+        reference, current = (side.rows for side in sides)
+        if feature.name in spreads.features and min(reference, current) >= drift.min_rows:
+            value = limit(spreads.features[feature.name].known, probability, round(math.log(current) / STEP))
+            yield from scope.gauge(names.FEATURE_DRIFT_THRESHOLD, value, drift.window, feature.name, "psi")
+
+
+def budget(model: Model, features: int) -> float | None:
+    """The probability of a false alarm that one feature may have in one window; None when any window may alarm."""
+    windows = MONTH_SECONDS / parse_duration(model.drift.window)
+    alarms = model.drift.false_alarms_per_month
+    return alarm_probability(alarms, windows, features) if alarms < windows * features else None
+
+
+@lru_cache(REMEMBERED)
+def limit(known: Spread, probability: float, steps: int) -> float:
+    """The threshold of a window of 1.03 to the power of `steps` rows; remembered by the spread's identity."""
+    return threshold(known, probability, math.exp(steps * STEP))
