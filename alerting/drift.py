@@ -1,7 +1,7 @@
 """Alerts on drift: of single features, of their number, and of the model's output."""
 
 from alerting.alert import STATISTIC, Alert, Runbook, Severity
-from alerting.promql import Threshold, compare, either, levels, number, told
+from alerting.promql import Threshold, compare, either, grouped, levels, number, told
 from exporter import names
 from exporter.config import Config
 from exporter.names import FEATURE, METHOD, MODEL_NAME, MODEL_VERSION, WINDOWED
@@ -19,6 +19,7 @@ def drift_alerts(config: Config) -> tuple[Alert, ...]:
         _prediction_drift(config, "Severe", "critical", lambda t: t.prediction_drift_severe, _OUTPUT_RETRAIN),
         _prediction_drift(config, "Moderate", "warning", lambda t: t.prediction_drift, _OUTPUT_INVESTIGATE),
         _drifted_features(config),
+        _unusual(config),
     )
 
 
@@ -110,5 +111,35 @@ def _drifted_features(config: Config) -> Alert:
             "such as a release of the pipeline that feeds them.",
             "Trace what the features have in common: their table, join, service. If the population changed, check the "
             "model on recent labelled data and plan a retraining.",
+        ),
+    )
+
+
+def _unusual(config: Config) -> Alert:
+    score, limit = names.FEATURE_DRIFT_SCORE, names.FEATURE_DRIFT_THRESHOLD
+    expr = either(
+        f"{level.select(score, method='psi')} > {level.select(limit, method='psi')}"
+        for level in grouped(config, lambda model: (0.0, model.drift.window))
+    )
+    return Alert(
+        name="FeatureDriftUnusual",
+        severity="info",  # unusual is not large: of the size, and so of what to do, the fixed levels speak
+        expr=expr,
+        hold=STATISTIC,
+        labels=OF_FEATURE,
+        summary=f"{{{{ $labels.feature }}}} of {WHO} strays more than it used to",
+        description=(
+            'PSI of {{ $labels.feature }} over {{ $labels.window }} is {{ $value | printf "%.3f" }}, more than the '
+            "reference's own windows make likely at this number of rows."
+        ),
+        runbook=Runbook(
+            "The feature's PSI is above its calibrated threshold. That one comes from how windows of the reference "
+            "stray from each other, with their hours and weekdays, so that chance and the usual seasons pass it no "
+            "oftener than `drift.false_alarms_per_month` allows, all features of the model together. It says that "
+            "something is new, not that it is large.",
+            "Row 2 of the dashboard: the score over its threshold, since when, and which features went with it.",
+            "Note it. Just below a fixed level and growing, it is an early word of FeatureDriftMinor; far below, and "
+            "performance stays: leave it. If it comes every season, the reference is too short: build the baseline "
+            "from data that holds one.",
         ),
     )

@@ -18,7 +18,7 @@ GROUP_INTERVAL = 5 * MINUTE
 HEARTBEAT_INTERVAL = HOUR  # 720 notifications a month: heard in time, and a fraction of the limit on their cost
 REPEAT = {"critical": 4 * HOUR, "warning": 12 * HOUR, "info": DAY}
 
-FEATURE_DRIFT = ("FeatureDriftSevere", "FeatureDriftModerate", "FeatureDriftMinor")
+FEATURE_DRIFT = ("FeatureDriftSevere", "FeatureDriftModerate", "FeatureDriftMinor", "FeatureDriftUnusual")
 OUTPUT_DRIFT = ("PredictionDriftSevere", "PredictionDriftModerate")
 PERFORMANCE = ("PredictionAccuracyLow", "PredictionAucLow", "PredictionPerformanceBelowBaseline")
 FLOW = ("PredictionDriftCheckStale", "PredictionDriftCheckAbsent", "PredictionRecordsStale", "PredictionRecordsAbsent")

@@ -1,7 +1,7 @@
 """Row 2, drift detection: inputs, output and outcomes in the window against the baseline's reference."""
 
 from dashboards.colors import BAD, CALM, GOOD, NOTE, WARN
-from dashboards.limits import Limit, limit, steps
+from dashboards.limits import Limit, fixed, limit, steps
 from dashboards.looks import Column, Query, describe
 from dashboards.panels import Panel, table, timeline, trend
 from dashboards.queries import BY_VERSION, FEATURE_LEGEND, VERSION_LEGEND, by, leading, method, select
@@ -26,6 +26,7 @@ def drift(config: Config) -> list[Panel]:
         _features(config),
         _prediction(config),
         _outcome(config),
+        _unusual(),
     ]
 
 
@@ -180,3 +181,27 @@ def _outcome(config: Config) -> Panel:
 def _psi(title: str, text: str, family: Family, line: Limit) -> Panel:
     queries = [Query(by("max", select(family, method("psi")), BY_VERSION), VERSION_LEGEND)]
     return trend(title, text, queries, size=(12, 8), decimals=3, floor=0, limit=line, empty=NO_DRIFT)
+
+
+def _unusual() -> Panel:
+    threshold = select(names.FEATURE_DRIFT_THRESHOLD, method("psi"))
+    over = f"({PSI} / {threshold})"
+    text = describe(
+        f"PSI over its calibrated threshold, for the {SHOWN} features that came nearest to it or went furthest beyond. "
+        "The threshold knows how the reference's own windows stray, with hours, weekdays and rows.",
+        good="Below 1, but for the few false alarms a month that the configuration allows.",
+        bad="Above 1: the feature does what it did not do in the reference, however small it may be.",
+        do="Hold it against the fixed levels above: unusual and large is drift; unusual and small is to be noted.",
+    )
+    return trend(
+        "Drift over its usual limit",
+        text,
+        [Query(leading(over, over, SHOWN), FEATURE_LEGEND)],
+        size=(24, 8),
+        decimals=2,
+        floor=0,
+        limit=fixed("threshold", 1.0, NOTE),
+        legend="right",
+        calcs=("lastNotNull", "max"),
+        empty="Only in the drift window, of models whose reference has time stamps and windows enough",
+    )

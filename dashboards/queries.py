@@ -67,5 +67,6 @@ def leading(series: str, ranking: str, count: int, *, lowest: bool = False) -> s
     Ranked at every step, features would come and go, and each would leave a broken line.
     """
     choose, extreme = ("bottomk", "min") if lowest else ("topk", "max")
-    ranked = by(extreme, f"{extreme}_over_time({ranking}[$__range] @ end())", BY_FEATURE)
+    over = f"{ranking}[$__range{':' if ranking.endswith(')') else ''}]"  # what is computed is asked anew
+    ranked = by(extreme, f"{extreme}_over_time({over} @ end())", BY_FEATURE)
     return f"{by(extreme, series, BY_FEATURE)} and on ({', '.join(BY_FEATURE)}) {choose}({count}, {ranked})"
