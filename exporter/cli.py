@@ -142,8 +142,7 @@ def baseline_build(
     write_whole(out, baseline.to_json())
     rows, features = baseline.provenance.rows, len(baseline.features)
     typer.echo(f"{out}: baseline {baseline.fingerprint} of {model}, {rows} rows, {features} features", err=True)
-    if baseline.spreads is not None:
-        typer.echo(told(baseline.spreads, features), err=True)
+    typer.echo(told(chosen, baseline), err=True)
 
 
 @app.command()

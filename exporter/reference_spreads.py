@@ -6,16 +6,20 @@ model's drift window, checked on held-out parts, and a sentence for the person w
 
 import numpy as np
 
-from exporter.baseline import CategoryFeature, NumericFeature
+from exporter.baseline import Baseline, CategoryFeature, NumericFeature
 from exporter.config import Model, parse_duration
+from exporter.measures.distribution import feature_distribution
+from exporter.measures.thresholds import budget
 from exporter.profile.batch import Predictions
 from exporter.profile.cells import CategoryCells, NumericCells
 from exporter.profile.columns import Codes, Floats
+from exporter.profile.layout import Layout, Profile
 from exporter.spreads import FeatureSpread, Spreads
+from exporter.stats.distances import each
 from exporter.stats.result import NotEnoughData
 from exporter.stats.significance import effective_sample_size
 from exporter.stats.spread import Spread, moderated, spread
-from exporter.stats.tolerance import held_out
+from exporter.stats.tolerance import held_out, threshold
 from exporter.windows import HOUR
 
 DAY, WEEK = 24 * HOUR, 168 * HOUR
@@ -65,21 +69,47 @@ def cycle_of(length: int) -> int:
     return WEEK // length if WEEK % length == 0 else 1
 
 
-def told(spreads: Spreads, features: int) -> str:
-    """One line for the person who builds the baseline of `features` features: what is known and how sure it is."""
-    subject = f"calibrated drift thresholds for windows of {spreads.window}"
-    if not spreads.features:
-        return f"no {subject}: {spreads.why}"
-    known = f"{subject}: {len(spreads.features)} of {features} features, seasons repeat after {spreads.cycle} window(s)"
-    if not spreads.held_out:
-        return f"{known}; the reference is too short to check them on held-out parts"
-    seen = f"{spreads.above} of {spreads.held_out} held-out windows above their 1-in-20 threshold"
-    doubt = "; the reference itself drifts, or strays by more than a normal law" if _doubtful(spreads) else ""
-    return f"{known}; {seen}, {spreads.expected:.0f} expected{doubt}"
+def told(model: Model, baseline: Baseline) -> str:
+    """One line for the person who builds `baseline`: which thresholds there will be, and how sure they are."""
+    spreads = baseline.spreads
+    subject = f"calibrated drift thresholds for windows of {model.drift.window}"
+    if spreads is None or not spreads.features:
+        return f"no {subject}: {'the baseline was built without them' if spreads is None else spreads.why}"
+    known = f"{len(spreads.features)} of {len(baseline.features)} features"
+    parts = [f"{subject}: {known}, seasons repeat after {spreads.cycle} window(s)"]
+    if silent := out_of_reach(model, baseline):
+        parts.append(
+            f"no PSI is high enough for {', '.join(silent)}, whose windows stray too much; lengthen the window"
+        )
+    if spreads.held_out:
+        seen = f"{spreads.above} of {spreads.held_out} held-out windows above their 1-in-20 threshold"
+        parts.append(f"{seen}, {spreads.expected:.0f} expected")
+    else:
+        parts.append("the reference is too short to check them on held-out parts")
+    if _doubtful(spreads):
+        parts.append("the reference itself drifts, or strays by more than a normal law")
+    return "; ".join(parts)
+
+
+def out_of_reach(model: Model, baseline: Baseline) -> list[str]:
+    """The features whose threshold not even a window with all its rows in one cell would pass."""
+    spreads, probability = baseline.spreads, budget(model, len(baseline.features))
+    if spreads is None or probability is None:
+        return []
+    reference = Profile.reference(Layout(baseline))
+    found = []
+    for feature in baseline.features:
+        if feature.name in spreads.features:
+            known, past = spreads.features[feature.name].known, feature_distribution(reference, feature)
+            counts = past.merged / past.merged.sum() * past.rows
+            extremes = np.eye(len(counts)) * known.rows
+            highest = each("psi", np.broadcast_to(counts, extremes.shape), extremes).max()
+            found += [feature.name] if threshold(known, probability) > highest else []
+    return found
 
 
 def _doubtful(spreads: Spreads) -> bool:
-    return spreads.above >= 2 * spreads.expected
+    return bool(spreads.held_out) and spreads.above >= 2 * spreads.expected
 
 
 def _hours(ts: Floats, length: int) -> tuple[Codes, int]:

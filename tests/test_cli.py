@@ -219,6 +219,7 @@ def test_a_baseline_is_built_whole(run: Run) -> None:
     ended = build(run)
     assert (ended.status, ended.out) == (0, "")
     assert "baseline" in ended.err
+    assert "no calibrated drift thresholds for windows of 1d: whole windows with rows" in ended.err
     assert json.loads(Path("out/churn.json").read_text())["model"] == "churn"
     assert [path.name for path in Path("out").iterdir()] == ["churn.json"]
 

@@ -11,7 +11,7 @@ from exporter.config import Model
 from exporter.errors import ConfigError
 from exporter.profile.layout import Layout
 from exporter.reference import ReferenceData, _predictions, build_baseline
-from exporter.reference_spreads import MOST, _counts, _hours, cycle_of, spreads_of, told
+from exporter.reference_spreads import MOST, _counts, _hours, cycle_of, out_of_reach, spreads_of, told
 from exporter.spreads import FeatureSpread, Spreads
 from exporter.stats.spread import Spread, spread
 from exporter.stats.tolerance import threshold
@@ -95,7 +95,7 @@ def test_a_feature_that_never_moves_has_no_spread_and_the_others_have() -> None:
 
 def test_what_was_learned_is_told_in_a_line() -> None:
     assert MONTH.spreads is not None
-    line = told(MONTH.spreads, 3)
+    line = told(DAILY, MONTH)
     assert line.startswith("calibrated drift thresholds for windows of 1d: 2 of 3 features")
     assert f"{MONTH.spreads.above} of 56 held-out windows above their 1-in-20 threshold, 3 expected" in line
 
@@ -111,23 +111,27 @@ def test_what_was_learned_is_told_in_a_line() -> None:
     ids=["a short reference", "a long window", "no time stamps", "half an hour"],
 )
 def test_where_nothing_can_be_known_the_reason_is_kept_and_told(window: str, data: pa.Table, why: str) -> None:
-    found = learned(model_of(drift={"window": window}), data)
-    assert (found.features, found.why) == ({}, why)
-    assert told(found, 3) == f"no calibrated drift thresholds for windows of {window}: {why}"
+    model = model_of(drift={"window": window})
+    built = baseline(model, data)
+    assert built.spreads is not None
+    assert (built.spreads.features, built.spreads.why) == ({}, why)
+    assert told(model, built) == f"no calibrated drift thresholds for windows of {window}: {why}"
 
 
 def test_a_reference_just_long_enough_is_not_checked_and_says_so() -> None:
-    found = learned(DAILY, table(14))
-    assert (len(found.features), found.held_out) == (2, 0)
-    assert told(found, 3).endswith("; the reference is too short to check them on held-out parts")
+    built = baseline(DAILY, table(14))
+    assert built.spreads is not None
+    assert (len(built.spreads.features), built.spreads.held_out) == (2, 0)
+    assert told(DAILY, built).endswith("; the reference is too short to check them on held-out parts")
 
 
 def test_a_reference_that_drifts_is_found_out_by_its_held_out_parts() -> None:
     data = table(30)
     changed = (np.arange(data.num_rows) >= 21 * 24 * HOURLY) + data["features.x"].to_numpy()
-    found = learned(DAILY, table(30, **{"features.x": changed}))
-    assert found.above >= 2 * found.expected
-    assert told(found, 3).endswith("; the reference itself drifts, or strays by more than a normal law")
+    built = baseline(DAILY, table(30, **{"features.x": changed}))
+    assert built.spreads is not None
+    assert built.spreads.above >= 2 * built.spreads.expected
+    assert told(DAILY, built).endswith("; the reference itself drifts, or strays by more than a normal law")
 
 
 @pytest.mark.parametrize(("hours", "cycle"), [(1, 168), (6, 28), (24, 7), (48, 1), (168, 1), (720, 1)])
@@ -190,3 +194,19 @@ def test_extreme_weights_and_times_do_no_harm() -> None:
             DAILY, MONTH.features, _predictions(DAILY, ReferenceData(table(20, **changes), "r", "d"), ())
         )
         assert bool(found.features) != bool(found.why)
+
+
+def test_a_feature_that_is_another_every_day_is_named_since_nothing_would_be_unusual_for_it() -> None:
+    rng = np.random.default_rng(5)
+    data = table(30)
+    daily = np.repeat(rng.normal(size=30) * 3, 24 * HOURLY) + data["features.x"].to_numpy()
+    built = baseline(DAILY, table(30, **{"features.x": daily}))
+    assert out_of_reach(DAILY, built) == ["x"]
+    assert "no PSI is high enough for x, whose windows stray too much; lengthen the window" in told(DAILY, built)
+    assert out_of_reach(DAILY, MONTH) == []
+
+
+def test_a_baseline_without_spreads_has_no_thresholds_to_tell_of() -> None:
+    old = MONTH.model_copy(update={"spreads": None})
+    assert out_of_reach(DAILY, old) == []
+    assert told(DAILY, old).endswith("the baseline was built without them")
