@@ -1,7 +1,7 @@
 """Row 2: the PSI that each feature of the window would rarely pass without drift, from what the baseline learned.
 
-Thresholds are looked up by rows rounded to 3 % of each other, since one costs milliseconds and rows change at every
-refresh; where rows are independent, that moves a threshold by 1.5 % at most.
+A threshold costs milliseconds and rows change at every refresh, so thresholds are remembered on a grid of rows, a
+quarter apart, and read between its points on a line in logarithms, which keeps them within 1 %.
 """
 
 import math
@@ -16,8 +16,8 @@ from exporter.stats.spread import Spread
 from exporter.stats.tolerance import alarm_probability, threshold
 
 MONTH_SECONDS = 30 * 86_400  # as in the monthly costs
-STEP = math.log(1.03)
-REMEMBERED = 20_000  # thresholds of some hundred bytes; a thousand features with ten versions, twice
+STEP = math.log(1.25)
+REMEMBERED = 50_000  # thresholds of some hundred bytes each: a thousand features, and rows that vary a thousandfold
 
 
 def measure_drift_thresholds(scope: Scope) -> Iterator[Sample]:
@@ -33,7 +33,7 @@ def measure_drift_thresholds(scope: Scope) -> Iterator[Sample]:
         sides = (feature_distribution(profile, feature) for profile in (scope.reference, scope.windows[drift.window]))
         reference, current = (side.rows for side in sides)
         if feature.name in spreads.features and min(reference, current) >= drift.min_rows:
-            value = limit(spreads.features[feature.name].known, probability, round(math.log(current) / STEP))
+            value = limit(spreads.features[feature.name].known, probability, current)
             yield from scope.gauge(names.FEATURE_DRIFT_THRESHOLD, value, drift.window, feature.name, "psi")
 
 
@@ -44,7 +44,15 @@ def budget(model: Model, features: int) -> float | None:
     return alarm_probability(alarms, windows, features) if alarms < windows * features else None
 
 
+def limit(known: Spread, probability: float, rows: float) -> float:
+    """The threshold of a window of `rows` rows, within 1 % of `threshold`."""
+    place = math.log(rows) / STEP
+    low = math.floor(place)
+    ends = [math.log(on_grid(known, probability, step)) for step in (low, low + 1)]
+    return math.exp(ends[0] + (place - low) * (ends[1] - ends[0]))
+
+
 @lru_cache(REMEMBERED)
-def limit(known: Spread, probability: float, steps: int) -> float:
-    """The threshold of a window of 1.03 to the power of `steps` rows; remembered by the spread's identity."""
-    return threshold(known, probability, math.exp(steps * STEP))
+def on_grid(known: Spread, probability: float, step: int) -> float:
+    """The threshold of a window of 1.25 to the power of `step` rows; remembered by the spread's identity."""
+    return threshold(known, probability, math.exp(step * STEP))

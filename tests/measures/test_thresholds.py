@@ -14,10 +14,11 @@ from exporter import names
 from exporter.config import load_config
 from exporter.evaluate import evaluate
 from exporter.measures import Sample, Scope
-from exporter.measures.thresholds import budget, limit, measure_drift_thresholds
+from exporter.measures.thresholds import budget, limit, measure_drift_thresholds, on_grid
 from exporter.monitor import Monitor
 from exporter.profile.layout import Profile
 from exporter.reference import build_baseline, read_reference
+from exporter.stats.tolerance import threshold
 from tests.strategies import model_of
 
 MIDNIGHT = 1_700_006_400.0
@@ -151,12 +152,20 @@ def test_a_refresh_after_a_few_more_rows_computes_no_threshold_anew(folder: Path
     written(folder)
     day = scope(folder, columns, REFERENCE)
     list(measure_drift_thresholds(day))
-    before = limit.cache_info()
+    before = on_grid.cache_info()
     list(measure_drift_thresholds(day))
-    more = {"1d": Profile(day.totals.layout, day.totals.vector * 1.001)}
+    more = {"1d": Profile(day.totals.layout, day.totals.vector * 1.03)}
     list(measure_drift_thresholds(Scope(day.model, "v", day.costs, more, day.totals, {})))
-    after = limit.cache_info()
-    assert (after.misses, after.hits - before.hits) == (before.misses, 2 * FEATURES)
+    after = on_grid.cache_info()
+    assert (after.misses, after.hits - before.hits) == (before.misses, 4 * FEATURES)
+
+
+@pytest.mark.parametrize("rows", [200.0, 431.5, 959.0, 961.0, 5_000.0, 1e6])
+def test_between_the_points_of_the_grid_a_threshold_is_within_a_hundredth(folder: Path, rows: float) -> None:
+    baseline = Monitor.load(written(folder), "c.yml").baselines["m"]
+    assert baseline.spreads is not None
+    for feature in baseline.spreads.features.values():
+        assert limit(feature.known, 1e-3, rows) == pytest.approx(threshold(feature.known, 1e-3, rows), rel=0.01)
 
 
 def test_the_budget_is_shared_by_features_and_by_the_windows_of_a_month() -> None:
