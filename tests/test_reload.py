@@ -1,5 +1,6 @@
 """Reloading: a good configuration is taken over whole, a bad one leaves the old one in force."""
 
+import json
 import os
 from pathlib import Path
 
@@ -96,3 +97,18 @@ def test_a_configuration_that_cannot_be_used_at_the_start_is_refused(tmp_path: P
     os.truncate(tmp_path / "price.json", 10)
     with pytest.raises(ConfigError, match=r"models\[1\]\.baseline: .*price\.json: not a usable baseline"):
         Exporter(path)
+
+
+def test_a_baseline_that_only_learned_how_windows_stray_keeps_them_and_adds_thresholds(
+    tmp_path: Path, running: Exporter
+) -> None:
+    threshold = (names.FEATURE_DRIFT_THRESHOLD.name, "age", "psi", "churn", "v1", "1d")
+    assert threshold not in series(running)
+    places = {"strays": [[0.02, 5e-5, 1e-7]], "usual": [[0, 0, 0]], "seen": [30], "season": 0, "aligned": 1}
+    age = {"degrees": 9, "rows": 500, "windows": 29, "freedom": 29, "overlapping": 40, **places}
+    content = json.loads((tmp_path / "churn.json").read_text())
+    content["spreads"] = {"window": "1d", "cycle": 1, "features": {"age": age}}
+    (tmp_path / "churn.json").write_text(json.dumps(content))
+    assert running.reload() == ()
+    wait_until(lambda: threshold in series(running))
+    assert predictions(running) == 10
