@@ -18,8 +18,12 @@ import typer
 from exporter.config import Config, load_config, parse_duration
 from exporter.errors import ConfigError, PredictionExporterError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-baseline_app = typer.Typer(no_args_is_help=True, help="Reference data and the baselines made from it.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__, pretty_exceptions_enable=False
+)
+baseline_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Reference data and the baselines made from it."
+)
 app.add_typer(baseline_app, name="baseline")
 
 ConfigPath = Annotated[Path, typer.Option("--config", help="The configuration file.")]
