@@ -40,6 +40,7 @@ def test_bounds_surround_the_value_and_are_wider_for_weighted_rows(case: Any) ->
     for value, low, high in (
         (names.MODEL_ACCURACY, names.MODEL_ACCURACY_LOWER, names.MODEL_ACCURACY_UPPER),
         (names.MODEL_AUC, names.MODEL_AUC_LOWER, names.MODEL_AUC_UPPER),
+        (names.MODEL_CALIBRATION_ERROR, names.MODEL_CALIBRATION_ERROR_LOWER, names.MODEL_CALIBRATION_ERROR_UPPER),
     ):
         inside, lower, upper = (value_of(samples, family) for family in (value, low, high))
         assert lower is not None and inside is not None and upper is not None  # noqa: PT018 - all are there
