@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from exporter.stats import distances
 GROUPS = 10  # merged bins for PSI: ten, as its customary levels were set on
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Distribution:
     """Counts of the values that can be placed: fine cells, where merged ones start, effective rows.
 
@@ -27,7 +28,7 @@ class Distribution:
     at: Floats | None
     rows: float
 
-    @property
+    @cached_property
     def merged(self) -> Floats:
         """Counts in the merged cells."""
         return distances.merge_cells(self.fine, np.asarray(self.groups))

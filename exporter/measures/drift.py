@@ -68,10 +68,11 @@ def psi_interval(reference: Distribution, current: Distribution) -> Interval | N
 
 def measure_feature_drift(scope: Scope) -> Iterator[Sample]:
     """Row 2: each feature against the reference, and which of them drifted."""
+    references = [feature_distribution(scope.reference, feature) for feature in scope.totals.layout.features]
     for window, profile in scope.windows.items():
         judged: dict[str, tuple[float, float]] = {}
-        for feature in scope.totals.layout.features:
-            pair = feature_distribution(scope.reference, feature), feature_distribution(profile, feature)
+        for feature, reference in zip(scope.totals.layout.features, references, strict=True):
+            pair = reference, feature_distribution(profile, feature)
             if min(side.rows for side in pair) < scope.model.drift.min_rows:
                 continue
             for method in scope.model.drift.methods:
