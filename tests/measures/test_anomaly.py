@@ -1,5 +1,6 @@
 """Usual ranges and anomaly scores against pandas and scipy on the raw rows."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -190,3 +191,11 @@ def test_ranges_come_back_from_the_file_and_leave_the_fingerprint_alone() -> Non
     assert again == BASELINE
     assert isinstance(again.usual[DAY]["volume"], UsualRange)
     assert known(REFERENCE, ()).fingerprint == BASELINE.fingerprint
+
+
+def test_a_baseline_of_before_there_were_ranges_is_read_and_gives_no_score() -> None:
+    content = json.loads(BASELINE.to_json())
+    del content["usual"]
+    old = Baseline.from_json(json.dumps(content), "b")
+    assert old.fingerprint == BASELINE.fingerprint
+    assert scores(measured(MODEL, old, REFERENCE[:100])[0]) == {}
