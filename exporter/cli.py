@@ -140,8 +140,10 @@ def baseline_build(
     """Make a versioned baseline file from reference data."""
     from exporter.reference import build_baseline, read_reference
 
-    chosen = _model(load_config(config), model, str(config))
-    baseline = build_baseline(chosen, read_reference(data), time.time(), categorical)
+    settings = load_config(config)
+    chosen = _model(settings, model, str(config))
+    windows = [parse_duration(window) for window in settings.evaluation.windows]
+    baseline = build_baseline(chosen, read_reference(data), time.time(), categorical, windows)
     write_whole(out, baseline.to_json())
     rows, features = baseline.provenance.rows, len(baseline.features)
     typer.echo(f"{out}: baseline {baseline.fingerprint} of {model}, {rows} rows, {features} features", err=True)

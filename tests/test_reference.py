@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from exporter.baseline import Baseline, CategoryFeature, NumericFeature
 from exporter.errors import ConfigError, DataError
-from exporter.measures import distance, feature_distribution, outcome_distribution, prediction_distribution
+from exporter.measures.distribution import feature_distribution, outcome_distribution, prediction_distribution
+from exporter.measures.drift import distance
 from exporter.profile.columns import texts_of
 from exporter.profile.layout import Layout, Profile, feature_part
 from exporter.reference import build_baseline, category_feature, numeric_feature, read_reference

@@ -33,7 +33,7 @@ def test_a_measure_that_raises_hides_nothing_else(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(snapshot, "MEASURES", {**measures.MEASURES, "quality": broken})
     partial = take_snapshot([scope()], 5.0, clock)
     lost = {sample.family.name for sample in whole.samples} - {sample.family.name for sample in partial.samples}
-    assert lost == {sample.family.name for sample in measures.measure_quality(scope())}
+    assert lost == {sample.family.name for sample in measures.MEASURES["quality"](scope())}
     assert value_of(partial.samples, names.MODEL_ACCURACY) == 1.0
     assert value_of(partial.samples, names.MODEL_AUC) is None
     assert value_of(partial.samples, names.STATISTIC_SUCCESS, "m", "quality") == 0.0

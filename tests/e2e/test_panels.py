@@ -20,7 +20,10 @@ DASHBOARDS = [
     ROOT / "dashboards/generated/prediction-model.json",
 ]
 
-EMPTY = {"Records rejected": "the flights' records are all well formed"}
+EMPTY = {
+    "Records rejected": "the flights' records are all well formed",
+    "Prediction anomaly": "January holds one window of 28 days, and a usual range takes two",
+}
 """Panels with a query that has nothing to show, and why."""
 
 
