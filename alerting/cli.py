@@ -13,7 +13,7 @@ from alerting import build as builder
 from exporter.config import load_config
 from exporter.errors import PredictionExporterError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 @app.callback()

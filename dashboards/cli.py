@@ -10,7 +10,7 @@ from dashboards import build as builder
 from exporter.config import load_config
 from exporter.errors import PredictionExporterError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 @app.callback()

@@ -4,16 +4,26 @@ from dashboards.colors import BAD, CALM, GOOD, NOTE, WARN
 from dashboards.limits import Limit, fixed, limit, steps
 from dashboards.looks import Column, Query, describe
 from dashboards.panels import Panel, table, timeline, trend
+from dashboards.performance import bounded
 from dashboards.queries import BY_VERSION, FEATURE_LEGEND, VERSION_LEGEND, by, leading, method, select
 from exporter import names
 from exporter.config import Config
 from exporter.names import Family
 
 SHOWN = 12  # lines that a legend still holds without scrolling
-LISTED = 50  # rows of the table; with ten columns 500 series
+LISTED = 50  # rows of the table; with fourteen columns 700 series
 NO_DRIFT = "No window with enough rows in this time range"
+NO_CONCEPT = "Too few outcomes with a score in this time range, or a baseline without labels"
 PSI = select(names.FEATURE_DRIFT_SCORE, method("psi"))
-METHOD_NAMES = {"psi": "PSI", "js": "JS", "ks": "KS", "chi2": "Chi²/df"}
+METHOD_NAMES = {
+    "psi": "PSI",
+    "js": "JS",
+    "ks": "KS",
+    "chi2": "Chi²/df",
+    "hellinger": "Hellinger",
+    "tv": "TV",
+    "wasserstein": "Wasserstein",
+}
 
 
 def drift(config: Config) -> list[Panel]:
@@ -24,9 +34,11 @@ def drift(config: Config) -> list[Panel]:
         _history(),
         _methods(config),
         _features(config),
+        _unusual(),
         _prediction(config),
         _outcome(config),
-        _unusual(),
+        _concept(),
+        _concept_pvalue(),
     ]
 
 
@@ -119,8 +131,9 @@ def _methods_of(config: Config) -> list[str]:
 
 def _features(config: Config) -> Panel:
     text = describe(
-        f"The {LISTED} features that drifted most, with each method's score, PSI's p value and quality of the input. "
-        "The scores' scales differ: PSI in nats, JS and KS from 0 to 1, chi-square over its degrees of freedom.",
+        f"The {LISTED} features that drifted most, with each method's score, PSI's 95 % interval and p value, and "
+        "the input's quality. Scales differ: PSI in nats, JS, KS, Hellinger and TV from 0 to 1, chi-square over its "
+        "degrees of freedom, Wasserstein in standard deviations.",
         good="Stable, complete, in range.",
         bad="Drifted together with incomplete or out-of-range values: broken input rather than a changed world.",
         do="Mend broken input first; it drifts for that reason alone. What is left is real drift.",
@@ -140,6 +153,8 @@ def _features(config: Config) -> Panel:
         Column("Version", label=names.MODEL_VERSION),
         Column("Verdict", _ranked(names.FEATURE_DRIFTED), words=drifted),
         Column("PSI", leading(PSI, PSI, LISTED), decimals=3, colors=psi),
+        Column("from", _ranked(names.FEATURE_DRIFT_SCORE_LOWER, method("psi")), decimals=3),
+        Column("to", _ranked(names.FEATURE_DRIFT_SCORE_UPPER, method("psi")), decimals=3),
         *scores,
         Column("p value", _ranked(names.FEATURE_DRIFT_PVALUE, method("psi")), decimals=4, tiny=0.0001),
         Column("Complete", _ranked(names.FEATURE_COMPLETENESS), unit="percentunit", decimals=2, colors=complete),
@@ -151,36 +166,6 @@ def _features(config: Config) -> Panel:
 
 def _ranked(family: Family, *more: str) -> str:
     return leading(select(family, *more), PSI, LISTED)
-
-
-def _prediction(config: Config) -> Panel:
-    text = describe(
-        "Population stability index of the model's output against the reference. Needs no outcomes.",
-        good="Below the first line.",
-        bad="Above: the model answers differently than it did when it was approved.",
-        do="Find the feature that moved with it; if none did, look for a changed model or pipeline.",
-    )
-    line = limit(
-        config.models,
-        ("prediction drift", WARN, lambda of: of.prediction_drift),
-        ("severe prediction drift", BAD, lambda of: of.prediction_drift_severe),
-    )
-    return _psi("Prediction drift (PSI)", text, names.PREDICTION_DRIFT_SCORE, line)
-
-
-def _outcome(config: Config) -> Panel:
-    text = describe(
-        "Population stability index of the outcomes against the reference: has the world changed?",
-        good="Near 0. Dashed: the levels of feature drift, for scale; no alert looks at them here.",
-        bad="Rising while the prediction does not: the model has not noticed.",
-        do="Compare the share of positives with the reference; recalibrate or retrain.",
-    )
-    return _psi("Outcome drift (PSI)", text, names.OUTCOME_DRIFT_SCORE, feature_limit(config))
-
-
-def _psi(title: str, text: str, family: Family, line: Limit) -> Panel:
-    queries = [Query(by("max", select(family, method("psi")), BY_VERSION), VERSION_LEGEND)]
-    return trend(title, text, queries, size=(12, 8), decimals=3, floor=0, limit=line, empty=NO_DRIFT)
 
 
 def _unusual() -> Panel:
@@ -205,3 +190,59 @@ def _unusual() -> Panel:
         calcs=("lastNotNull", "max"),
         empty="Only in the drift window, of models whose reference has time stamps and windows enough",
     )
+
+
+def _prediction(config: Config) -> Panel:
+    text = describe(
+        "Population stability index of the model's output against the reference. Needs no outcomes. Dotted: its 95 % "
+        "interval.",
+        good="Below the first line.",
+        bad="Above: the model answers differently than it did when it was approved.",
+        do="Find the feature that moved with it; if none did, look for a changed model or pipeline.",
+    )
+    line = limit(
+        config.models,
+        ("prediction drift", WARN, lambda of: of.prediction_drift),
+        ("severe prediction drift", BAD, lambda of: of.prediction_drift_severe),
+    )
+    ends = (names.PREDICTION_DRIFT_SCORE_LOWER, names.PREDICTION_DRIFT_SCORE_UPPER)
+    queries = bounded(names.PREDICTION_DRIFT_SCORE, *ends, method("psi"))
+    return _scores("Prediction drift (PSI)", text, queries, line)
+
+
+def _outcome(config: Config) -> Panel:
+    text = describe(
+        "Population stability index of the outcomes against the reference: has the world changed?",
+        good="Near 0. Dashed: the levels of feature drift, for scale; no alert looks at them here.",
+        bad="Rising while the prediction does not: the model has not noticed.",
+        do="Compare the share of positives with the reference; recalibrate or retrain.",
+    )
+    queries = [Query(by("max", select(names.OUTCOME_DRIFT_SCORE, method("psi")), BY_VERSION), VERSION_LEGEND)]
+    return _scores("Outcome drift (PSI)", text, queries, feature_limit(config))
+
+
+def _concept() -> Panel:
+    text = describe(
+        "By how much the share of positive outcomes at a given score left that of the reference, without the noise of "
+        "few rows: 0.1 means that rates are ten points off. Binary models, once outcomes are here.",
+        good="0 or near it.",
+        bad="Away from 0 with a small p value: the same scores mean something else now, whether inputs drifted or not.",
+        do="Recalibrate when AUC holds; retrain on recent outcomes when it fell too. Do not trust estimates meanwhile.",
+    )
+    queries = [Query(by("max", select(names.CONCEPT_DRIFT_SCORE), BY_VERSION), VERSION_LEGEND)]
+    return trend("Concept drift", text, queries, size=(12, 8), decimals=3, floor=0, empty=NO_CONCEPT)
+
+
+def _concept_pvalue() -> Panel:
+    text = describe(
+        "How often chance alone would give rates as far from the reference's, if rows were independent.",
+        good="Anywhere from 0 to 1, moving about.",
+        bad="At 0 for long. Large windows get there on small changes too: the score says how large.",
+        do="Read it beside the score. Rows of a busy hour resemble each other, so take a single small value lightly.",
+    )
+    queries = [Query(by("min", select(names.CONCEPT_DRIFT_PVALUE), BY_VERSION), VERSION_LEGEND)]
+    return trend("Concept drift (p value)", text, queries, size=(12, 8), decimals=4, floor=0, top=1, empty=NO_CONCEPT)
+
+
+def _scores(title: str, text: str, queries: list[Query], line: Limit) -> Panel:
+    return trend(title, text, queries, size=(12, 8), decimals=3, floor=0, limit=line, empty=NO_DRIFT)

@@ -8,10 +8,14 @@ from dashboards.queries import BY_VERSION, VERSION_LEGEND, by, per_second, selec
 from exporter import names
 from exporter.config import Config
 
+SIGNAL = "signal"
+NO_RANGE = "The baseline knows no usual range for this window: its reference spans fewer than two, or has no times"
+
 
 def operations(config: Config) -> list[Panel]:
     """The row's panels."""
-    return [_requests(), _error_ratio(config), _errors(), _latency(config), _latency_heatmap(), _low_confidence()]
+    panels = [_requests(), _error_ratio(config), _errors(), _latency(config), _latency_heatmap(), _low_confidence()]
+    return [*panels, _anomaly()]
 
 
 def _requests() -> Panel:
@@ -88,3 +92,18 @@ def _low_confidence() -> Panel:
     )
     queries = [Query(by("max", select(names.LOW_CONFIDENCE_RATIO), BY_VERSION), VERSION_LEGEND)]
     return trend("Low-confidence predictions", text, queries, unit="percentunit", floor=0)
+
+
+def _anomaly() -> Panel:
+    text = describe(
+        "How far the window's volume, mean confidence, share of unsure predictions and entropy of the output lie from "
+        "their usual range, in standard deviations over the reference's windows of the same length.",
+        good="Below 3, which chance alone passes once in 370 windows, for each signal.",
+        bad="Volume: callers were lost or multiplied. Confidence and entropy: the model answers unlike it used to, all "
+        "alike or all over; probing looks so too.",
+        do="Look at requests first. A version with part of the traffic, or a reference that is a sample, is always far "
+        "in volume: read the other signals then.",
+    )
+    expr = by("max", select(names.PREDICTION_ANOMALY_SCORE), (SIGNAL, *BY_VERSION))
+    queries = [Query(expr, f"{{{{{SIGNAL}}}}} ({VERSION_LEGEND})")]
+    return trend("Prediction anomaly", text, queries, size=(24, 7), decimals=1, floor=0, empty=NO_RANGE)

@@ -12,7 +12,23 @@ from exporter.names import Family
 NO_OUTCOMES = "Too few outcomes in this time range"
 NO_SCORES = "Too few outcomes in this time range, or a regression"
 NO_ERRORS = "Too few outcomes in this time range, or a classifier"
+NO_ESTIMATE = "No scores in this time range, or a baseline without labels"
 SCORES = (names.MODEL_ACCURACY, names.MODEL_AUC, names.MODEL_PRECISION, names.MODEL_RECALL, names.MODEL_F1)
+ESTIMATES = (names.MODEL_ESTIMATED_ACCURACY, names.MODEL_ESTIMATED_AUC)
+LOWER = (
+    names.MODEL_ACCURACY_LOWER,
+    names.MODEL_AUC_LOWER,
+    names.MODEL_CALIBRATION_ERROR_LOWER,
+    names.MODEL_ESTIMATED_ACCURACY_LOWER,
+    names.MODEL_ESTIMATED_AUC_LOWER,
+)
+UPPER = (
+    names.MODEL_ACCURACY_UPPER,
+    names.MODEL_AUC_UPPER,
+    names.MODEL_CALIBRATION_ERROR_UPPER,
+    names.MODEL_ESTIMATED_ACCURACY_UPPER,
+    names.MODEL_ESTIMATED_AUC_UPPER,
+)
 LOSSES = (names.MODEL_LOG_LOSS, names.MODEL_BRIER_SCORE, names.MODEL_CALIBRATION_ERROR)
 OF_REGRESSION = (names.MODEL_MAE, names.MODEL_RMSE, names.MODEL_R2)
 METRIC = "metric"
@@ -29,18 +45,20 @@ def _by_task(config: Config) -> list[Panel]:
     if not classifies:
         return [*_regression((6, 8)), _baseline(config, (6, 8)), _outcomes((6, 8))]
     panels = [_accuracy(config), _auc(config), _baseline(config, (8, 8)), _precision_and_recall(), _losses()]
-    return [*panels, _outcomes((8, 8)), *(_regression((12, 8)) if regresses else [])]
+    estimated = [_estimated_accuracy(), _estimated_auc()] if any(of.task == "binary" for of in config.models) else []
+    return [*panels, _outcomes((8, 8)), *estimated, *(_regression((12, 8)) if regresses else [])]
 
 
 def _regression(size: tuple[int, int]) -> list[Panel]:
     return [_r2(size), _regression_errors(size)]
 
 
-def _bounded(value: Family, lower: Family, upper: Family) -> list[Query]:
+def bounded(value: Family, lower: Family, upper: Family, *more: str) -> list[Query]:
+    """A value by version and the ends of its interval; `more` are further matchers."""
     return [
-        Query(by("max", select(value), BY_VERSION), VERSION_LEGEND),
-        Query(by("max", select(lower), BY_VERSION), f"{VERSION_LEGEND} from", bound()),
-        Query(by("max", select(upper), BY_VERSION), f"{VERSION_LEGEND} to", bound()),
+        Query(by("max", select(value, *more), BY_VERSION), VERSION_LEGEND),
+        Query(by("max", select(lower, *more), BY_VERSION), f"{VERSION_LEGEND} from", bound()),
+        Query(by("max", select(upper, *more), BY_VERSION), f"{VERSION_LEGEND} to", bound()),
     ]
 
 
@@ -51,7 +69,7 @@ def _accuracy(config: Config) -> Panel:
         bad="Below it. A wide interval means few outcomes: wait before acting.",
         do="Compare with AUC. If only accuracy fell, the share of positives or the decision threshold moved.",
     )
-    queries = _bounded(names.MODEL_ACCURACY, names.MODEL_ACCURACY_LOWER, names.MODEL_ACCURACY_UPPER)
+    queries = bounded(names.MODEL_ACCURACY, names.MODEL_ACCURACY_LOWER, names.MODEL_ACCURACY_UPPER)
     line = limit(classifiers(config), ("accuracy limit", BAD, lambda of: of.accuracy), below=True)
     return trend("Accuracy", text, queries, unit="percentunit", limit=line, empty=NO_SCORES)
 
@@ -63,9 +81,42 @@ def _auc(config: Config) -> Panel:
         bad="Below it: the model ranks worse, whatever the decision threshold.",
         do="Look for drift in the features it relies on; retrain when their distributions have moved.",
     )
-    queries = _bounded(names.MODEL_AUC, names.MODEL_AUC_LOWER, names.MODEL_AUC_UPPER)
+    queries = bounded(names.MODEL_AUC, names.MODEL_AUC_LOWER, names.MODEL_AUC_UPPER)
     line = limit(classifiers(config), ("AUC limit", BAD, lambda of: of.auc), below=True)
     return trend("AUC", text, queries, decimals=3, limit=line, empty=NO_SCORES)
+
+
+def _estimated_accuracy() -> Panel:
+    text = describe(
+        "Accuracy to expect by the scores alone, before any outcome arrives; grey: the realised one. Dotted: where "
+        "the realised one will lie, 95 % of the time, while scores mean what they did in the reference.",
+        good="Estimated and realised together.",
+        bad="The estimate falls: the model meets harder cases. It stays while the realised one falls: concept drift, "
+        "to which an estimate is blind by design.",
+        do="Outcomes not here yet: act on the estimate. Realised below the interval: look at concept drift; retrain.",
+    )
+    ends = (names.MODEL_ESTIMATED_ACCURACY_LOWER, names.MODEL_ESTIMATED_ACCURACY_UPPER)
+    queries = _estimated(names.MODEL_ESTIMATED_ACCURACY, ends, names.MODEL_ACCURACY)
+    return trend("Estimated accuracy", text, queries, size=(12, 8), unit="percentunit", empty=NO_ESTIMATE)
+
+
+def _estimated_auc() -> Panel:
+    text = describe(
+        "AUC to expect by the scores alone, before any outcome arrives; grey: the realised one. Dotted: where the "
+        "realised one will lie, 95 % of the time, while scores mean what they did in the reference.",
+        good="Estimated and realised together.",
+        bad="The estimate falls: scores crowd in the middle. The realised one falls further: scores no longer mean "
+        "what they did (concept drift), to which an estimate is blind by design.",
+        do="Believe the realised one where the two part, and look at concept drift.",
+    )
+    ends = (names.MODEL_ESTIMATED_AUC_LOWER, names.MODEL_ESTIMATED_AUC_UPPER)
+    queries = _estimated(names.MODEL_ESTIMATED_AUC, ends, names.MODEL_AUC)
+    return trend("Estimated AUC", text, queries, size=(12, 8), decimals=3, empty=NO_ESTIMATE)
+
+
+def _estimated(value: Family, ends: tuple[Family, Family], realised: Family) -> list[Query]:
+    known = Query(by("max", select(realised), BY_VERSION), f"{VERSION_LEGEND} realised", hue(MUTED))
+    return [*bounded(value, *ends), known]
 
 
 def _baseline(config: Config, size: tuple[int, int]) -> Panel:
@@ -170,22 +221,19 @@ def _every_metric(config: Config) -> Panel:
         bad="Below the baseline in many rows. An empty cell: not defined for this task, or too few outcomes.",
         do="Choose two versions above to compare champion and challenger.",
     )
-    bounds = {
-        end: any_of((accuracy, auc), strip=f"model_(.*)_{end}", label=METRIC)
-        for end, accuracy, auc in (
-            ("lower", names.MODEL_ACCURACY_LOWER, names.MODEL_AUC_LOWER),
-            ("upper", names.MODEL_ACCURACY_UPPER, names.MODEL_AUC_UPPER),
-        )
-    }
     ratio = by("min", select(names.MODEL_PERFORMANCE_BASELINE_RATIO), (METRIC, *BY_VERSION))
     line = _baseline_limit(config)
     colors = steps(line, ok="transparent") if line.common else ()
     columns = [
         Column("Metric", label=METRIC, width=150),
         Column("Version", label=names.MODEL_VERSION),
-        Column("Value", any_of((*SCORES, *LOSSES, *OF_REGRESSION), strip="model_(.*)", label=METRIC), decimals=3),
-        Column("95 % from", bounds["lower"], decimals=3),
-        Column("to", bounds["upper"], decimals=3),
+        Column(
+            "Value",
+            any_of((*SCORES, *ESTIMATES, *LOSSES, *OF_REGRESSION), strip="model_(.*)", label=METRIC),
+            decimals=3,
+        ),
+        Column("95 % from", any_of(LOWER, strip="model_(.*)_lower", label=METRIC), decimals=3),
+        Column("to", any_of(UPPER, strip="model_(.*)_upper", label=METRIC), decimals=3),
         Column("Of baseline", ratio, unit="percentunit", decimals=1, colors=colors),
     ]
     return table("All metrics", text, columns, size=(12, 10), empty=NO_OUTCOMES, sort="Metric")

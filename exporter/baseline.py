@@ -93,6 +93,14 @@ class Provenance(_Part):
     created: float
 
 
+class UsualRange(_Part):
+    """A number of a window over reference windows as long: mean, standard deviation (over windows - 1), windows."""
+
+    mean: float
+    deviation: float = Field(ge=0)
+    windows: int = Field(ge=2)
+
+
 class Baseline(_Part):
     """A model's reference: its features' cells, its output's groups and classes, and the counts in them."""
 
@@ -106,6 +114,9 @@ class Baseline(_Part):
     settings: str = Field(description="Digest of the configuration that shapes the counts.")
     counts: dict[str, tuple[float, ...]] = Field(description="The reference's profile, part by part.")
     performance: dict[str, float] = Field(description="The reference's own performance, by metric.")
+    usual: dict[int, dict[str, UsualRange]] = Field(
+        {}, description="Usual ranges by the windows' seconds and signal; empty when the reference has no times."
+    )
     provenance: Provenance
     spreads: Spreads | None = Field(None, description="How windows stray without drift; older files lack it.")
 
@@ -119,9 +130,9 @@ class Baseline(_Part):
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that name this baseline; equal cells and counts give equal ones.
 
-        Spreads count nothing: with others (another drift window, say) the counts kept under this name stay true.
+        Usual ranges and spreads are no part of it: learned for other windows, they leave what was counted as it is.
         """
-        content = self.model_dump(mode="json", exclude={"provenance", "spreads"})
+        content = self.model_dump(mode="json", exclude={"provenance", "usual", "spreads"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_json(self) -> str:

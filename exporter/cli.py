@@ -18,8 +18,12 @@ import typer
 from exporter.config import Config, load_config, parse_duration
 from exporter.errors import ConfigError, PredictionExporterError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-baseline_app = typer.Typer(no_args_is_help=True, help="Reference data and the baselines made from it.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__, pretty_exceptions_enable=False
+)
+baseline_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Reference data and the baselines made from it."
+)
 app.add_typer(baseline_app, name="baseline")
 
 ConfigPath = Annotated[Path, typer.Option("--config", help="The configuration file.")]
@@ -137,8 +141,10 @@ def baseline_build(
     from exporter.reference import build_baseline, read_reference
     from exporter.reference_spreads import told
 
-    chosen = _model(load_config(config), model, str(config))
-    baseline = build_baseline(chosen, read_reference(data), time.time(), categorical)
+    settings = load_config(config)
+    chosen = _model(settings, model, str(config))
+    windows = [parse_duration(window) for window in settings.evaluation.windows]
+    baseline = build_baseline(chosen, read_reference(data), time.time(), categorical, windows)
     write_whole(out, baseline.to_json())
     rows, features = baseline.provenance.rows, len(baseline.features)
     typer.echo(f"{out}: baseline {baseline.fingerprint} of {model}, {rows} rows, {features} features", err=True)

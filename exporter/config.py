@@ -29,7 +29,7 @@ _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([1-9][0-9]*)([smhdw])")
 
 Task = Literal["binary", "multiclass", "regression"]
-DriftMethod = Literal["psi", "js", "ks", "chi2"]
+DriftMethod = Literal["psi", "js", "ks", "chi2", "hellinger", "tv", "wasserstein"]
 
 
 def parse_duration(text: str) -> int:

@@ -11,7 +11,7 @@ import duckdb
 
 from exporter.errors import DataError
 from exporter.ingest.engine import Delta, Engine, Period
-from exporter.ingest.files import LogFile, find_files, newest_parquet_time
+from exporter.ingest.files import LogFile, find_files, likely_newest
 from exporter.ingest.records import Sorted
 from exporter.ingest.sources import BULK_FROM, LogReader, Piece, ahead
 from exporter.measures import Sample, Scope
@@ -82,14 +82,14 @@ def evaluate(monitor: Monitor, paths: Sequence[str], at: float | None, latest: f
     files = find_files(paths)
     if not files:
         raise DataError(f"no file at {', '.join(paths)}; give files, globs, directories or URLs that exist")
-    known = at if at is not None else newest_parquet_time(files, latest)
+    known = at if at is not None else likely_newest(files, latest)
     result = _count(monitor, files, known, math.inf if at is None else at, latest)
     if not result.delta.newest:
         refused = ", ".join(f"{count} {reason}" for reason, count in sorted(result.delta.rejected.items()))
         until = "" if at is None else " up to that instant"
         raise DataError(f"no usable record in {', '.join(paths)}{until}{'; refused: ' + refused if refused else ''}")
     newest = max(result.delta.newest.values())
-    if at is None and known is not None and known != newest:  # the newest row of the Parquet was refused
+    if at is None and known is not None and known != newest:  # the hint was wrong
         return _count(monitor, files, newest, math.inf, latest)
     return result if known is not None else replace(result, at=newest)
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,21 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from exporter.baseline import FEATURE_NAME, Baseline, CategoryFeature, NumericFeature, Provenance, settings_digest
+from exporter.baseline import (
+    FEATURE_NAME,
+    Baseline,
+    CategoryFeature,
+    NumericFeature,
+    Provenance,
+    UsualRange,
+    settings_digest,
+)
 from exporter.config import Model
 from exporter.errors import ConfigError, DataError
 from exporter.ingest.parquet import ParquetReader
 from exporter.ingest.records import Sorted, sort_records
 from exporter.ingest.schema import FeatureSchema
+from exporter.measures.anomaly import usual_ranges
 from exporter.measures.distribution import GROUPS, equal_groups
 from exporter.measures.performance import performance_of
 from exporter.profile.batch import Predictions
@@ -27,10 +36,12 @@ from exporter.profile.columns import Column, Floats, TextColumn
 from exporter.profile.kernel import Kernel
 from exporter.profile.layout import Layout, Profile
 from exporter.reference_spreads import spreads_of
+from exporter.windows import BUCKET
 
 BINS = 100  # reference quantiles
 POINT_MASS = 0.05  # share of the rows from which a value gets a bin of its own
 MAX_CATEGORIES = 100  # values with a cell of their own
+MOST_WINDOWS = 1_000  # a standard deviation over as many is known to 2 %; their profiles take some 30 MB
 MAX_RARE = 10_000  # further values that are known by name
 
 
@@ -61,10 +72,17 @@ def _read_csv(path: Path) -> pa.Table:
     return pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(strings_can_be_null=True))
 
 
-def build_baseline(model: Model, data: ReferenceData, created: float, categorical: Sequence[str] = ()) -> Baseline:
+def build_baseline(
+    model: Model,
+    data: ReferenceData,
+    created: float,
+    categorical: Sequence[str] = (),
+    windows: Sequence[int] = (),
+) -> Baseline:
     """The baseline of `model` from reference data; columns named in `categorical` are categories whatever their type.
 
-    DataError names what the data lacks.
+    For each length in `windows`, in seconds, it holds the usual ranges of windows as long, where the data's times span
+    two or more. DataError names what the data lacks.
     """
     batch = _predictions(model, data, categorical)
     _check_classes(model, data.source, batch)
@@ -74,6 +92,7 @@ def build_baseline(model: Model, data: ReferenceData, created: float, categorica
         model=model.name,
         task=model.task,
         features=features,
+        spreads=spreads_of(model, features, batch),
         classes=_classes(model, batch),
         output=_output_bins(model, batch, weight),
         label_offset=_label_offset(batch) if model.task == "regression" else 0.0,
@@ -88,8 +107,8 @@ def build_baseline(model: Model, data: ReferenceData, created: float, categorica
     profile = _count(model, empty, batch)
     counts = {name: tuple(profile.vector[place].tolist()) for name, place in profile.layout.slices.items()}
     measured = {name: value for name, value in performance_of(profile).items() if isinstance(value, float)}
-    spreads = spreads_of(model, features, batch)
-    return empty.model_copy(update={"counts": counts, "performance": measured, "spreads": spreads})
+    usual = {length: ranges for length in windows if (ranges := _usual(model, profile, batch, length))}
+    return empty.model_copy(update={"counts": counts, "performance": measured, "usual": usual})
 
 
 def _predictions(model: Model, data: ReferenceData, categorical: Sequence[str]) -> Predictions:
@@ -267,3 +286,22 @@ def _count(model: Model, baseline: Baseline, batch: Predictions) -> Profile:
     if batch.label is not None:
         matrix = matrix + kernel.labelled(batch, scored, None, 1)
     return Profile(layout, matrix[0])
+
+
+def _usual(model: Model, reference: Profile, batch: Predictions, length: int) -> dict[str, UsualRange]:
+    """Usual ranges over disjoint windows from the first row's bucket on; of more than MOST_WINDOWS, evenly chosen ones.
+
+    A window without a row counts as one without volume. The last, incomplete one is left out.
+    """
+    start = float(batch.ts.min()) // BUCKET * BUCKET
+    complete = int((float(batch.ts.max()) // BUCKET * BUCKET + BUCKET - start) // length)
+    chosen = np.unique(np.linspace(0, complete - 1, min(complete, MOST_WINDOWS)).astype(np.intp))
+    if len(chosen) < 2:
+        return {}
+    window = ((batch.ts - start) // length).astype(np.intp)
+    is_chosen = np.isin(window, chosen)
+    layout = Layout(reference.layout.baseline.model_copy(update={"features": ()}))  # signals look at outputs alone
+    kept, places = replace(batch, features={}).take(is_chosen), np.searchsorted(chosen, window[is_chosen])
+    kernel = Kernel(model, layout)
+    matrix = kernel.predictions(kept, kernel.scored(kept), places, len(chosen))
+    return usual_ranges((Profile(layout, vector) for vector in matrix), reference)

@@ -2,21 +2,24 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
-from tests.exporters import Make
-from tests.world import CONFIG, world
+if TYPE_CHECKING:
+    from tests.exporters import Make
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
+def make(tmp_path: Path) -> Iterator["Make"]:
     """Exporters of the world in `tmp_path`, whose worker the test is, unless it starts them."""
+    # DuckDB's bindings complain at exit when a conftest, which lives to the end, has imported them.
     from exporter.service import Exporter
+    from tests.world import CONFIG, world
 
     made: list[Exporter] = []
 

@@ -138,6 +138,17 @@ def test_content_that_is_there_twice_counts_once(
         assert evaluate(small, [str(tmp_path / "logs")], None, LATEST).delta.accepted["prediction"] == 100
 
 
+@pytest.mark.parametrize("last", [prediction(0, id="old"), {"kind": "prediction"}, prediction(1, ts=LATEST + 1)])
+def test_a_last_line_that_is_not_the_newest_changes_no_number(tmp_path: Path, small: Monitor, last: Record) -> None:
+    log = tmp_path / "one.ndjson"
+    log.write_bytes(text([last, *LOG, prediction(0, id="newest", ts=START + 9 * 86_400)]))
+    in_order = evaluate(small, [str(log)], None, LATEST)
+    log.write_bytes(text([prediction(0, id="newest", ts=START + 9 * 86_400), *LOG, last]))
+    misled = evaluate(small, [str(log)], None, LATEST)
+    assert misled.at == in_order.at == START + 9 * 86_400
+    assert evaluated(misled) == pytest.approx(evaluated(in_order), rel=1e-12)
+
+
 def table(records: Sequence[Record], **columns: Any) -> pa.Table:
     made = {
         "kind": [record["kind"] for record in records],

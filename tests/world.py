@@ -47,7 +47,8 @@ def monitor(folder: Path, text: str = CONFIG) -> Monitor:
 @cache
 def baselines() -> dict[str, str]:
     """Each model's baseline file."""
-    return {name: build_baseline(_config().model(name), _reference(name), 0.0).to_json() for name in ("churn", "price")}
+    return {name: build_baseline(_config().model(name), _reference(name), 0.0, windows=[3_600, 86_400]).to_json()
+            for name in ("churn", "price")}  # fmt: skip
 
 
 @cache

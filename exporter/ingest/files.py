@@ -8,6 +8,7 @@ import fnmatch
 import glob
 import hashlib
 import io
+import json
 import stat
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 from exporter.errors import DataError
+from exporter.ingest.ndjson import timestamp
 from exporter.ingest.parquet import timestamps
 from exporter.profile.columns import combined
 
@@ -30,6 +32,7 @@ UNREADABLE = (OSError, EOFError, zlib.error, zstandard.ZstdError, pa.ArrowExcept
 _SUFFIXES = (".ndjson", ".jsonl", ".json", ".gz", ".zst", ".parquet", ".pq")
 _PACKED = 16 * 1024  # bytes unpacked at once: bounds what a highly compressed stretch becomes in memory
 _HEAD = 64 * 1024  # bytes of Parquet's data in its identity: footers without statistics can be equal
+_TAIL = 64 * 1024  # bytes in which the last line is looked for
 _GZIP = 31  # zlib's number for the gzip format with the largest window
 
 
@@ -176,16 +179,34 @@ def parquet_identity(file: LogFile) -> str:
         return "parquet:" + hashlib.sha256(footer + stream.read(min(_HEAD, file.size))).hexdigest()
 
 
-def newest_parquet_time(files: Sequence[LogFile], latest: float) -> float | None:
-    """The newest `ts` up to `latest` of Parquet files, read from that column alone; None when any is no Parquet."""
-    if not files or not all(file.is_parquet for file in files):
-        return None
-    newest = -float("inf")
-    for file in files:
-        try:
-            with file.raw() as stream:
-                times = timestamps(combined(pq.read_table(stream, columns=["ts"]).column("ts")))
-        except (*UNREADABLE, KeyError):
-            return None  # the reading itself says what is wrong
-        newest = max(newest, float(times.max(initial=newest, where=times <= latest)))
+def likely_newest(files: Sequence[LogFile], latest: float) -> float | None:
+    """The time up to `latest` that the newest record probably has; None where no file gives a hint.
+
+    Of Parquet it is the newest `ts`, of plain NDJSON the last line's: logs grow in time. The count tells whether it
+    was right.
+    """
+    hints = [_newest_row(file, latest) if file.is_parquet else _last_line_time(file) for file in files]
+    return max((hint for hint in hints if hint is not None and hint <= latest), default=None)
+
+
+def _newest_row(file: LogFile, latest: float) -> float | None:
+    try:
+        with file.raw() as stream:
+            times = timestamps(combined(pq.read_table(stream, columns=["ts"]).column("ts")))
+    except (*UNREADABLE, KeyError):
+        return None  # the reading itself says what is wrong
+    newest = float(times.max(initial=-np.inf, where=times <= latest))
     return newest if np.isfinite(newest) else None
+
+
+def _last_line_time(file: LogFile) -> float | None:
+    if not file.is_plain:
+        return None
+    with file.raw() as stream:
+        stream.seek(max(file.size - _TAIL, 0))
+        lines = stream.read().strip().splitlines()[-1:]
+    try:
+        time = timestamp(json.loads(lines[0])["ts"])
+    except (IndexError, KeyError, TypeError, ValueError, RecursionError):
+        return None  # no record, or a torn one
+    return time if np.isfinite(time) else None

@@ -6,11 +6,12 @@ name that `prediction_exporter_statistic_success` gives them.
 
 from collections.abc import Mapping
 
+from exporter.measures.anomaly import measure_anomaly
 from exporter.measures.base import Histogram, Measure, Sample, Scope
 from exporter.measures.cost import measure_cost
-from exporter.measures.drift import measure_feature_drift, measure_output_drift
+from exporter.measures.drift import measure_concept_drift, measure_feature_drift, measure_output_drift
 from exporter.measures.operations import measure_operations
-from exporter.measures.performance import measure_performance
+from exporter.measures.performance import measure_estimation, measure_performance
 from exporter.measures.quality import measure_quality
 from exporter.measures.thresholds import measure_drift_thresholds
 
@@ -18,9 +19,12 @@ __all__ = ["MEASURES", "Histogram", "Sample", "Scope"]
 
 MEASURES: Mapping[str, Measure] = {
     "performance": measure_performance,
+    "estimation": measure_estimation,
     "feature_drift": measure_feature_drift,
     "output_drift": measure_output_drift,
+    "concept_drift": measure_concept_drift,
     "operations": measure_operations,
+    "anomaly": measure_anomaly,
     "quality": measure_quality,
     "cost": measure_cost,
     "drift_thresholds": measure_drift_thresholds,

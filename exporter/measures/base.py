@@ -10,7 +10,9 @@ from exporter.config import Costs, Model
 from exporter.names import Family
 from exporter.profile.columns import Floats
 from exporter.profile.layout import Profile
+from exporter.stats.estimation import CalibrationMap, calibration_map
 from exporter.stats.result import Interval, NotEnoughData, Value
+from exporter.stats.significance import effective_sample_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,13 @@ class Scope:
         """The baseline's profile."""
         return Profile.reference(self.totals.layout)
 
+    @cached_property
+    def calibration(self) -> CalibrationMap | NotEnoughData:
+        """How often each score of a binary model is followed by a positive label, by the baseline's own labels."""
+        negative, positive = labels_by_score(self.reference)
+        rows = effective_rows(self.reference, "labelled", float(negative.sum() + positive.sum()))
+        return calibration_map(positive, negative, rows)
+
     def gauge(self, family: Family, value: Value, *labels: str) -> Iterator[Sample]:
         """The sample, unless there is no value."""
         if not isinstance(value, NotEnoughData):
@@ -67,6 +76,18 @@ Measure = Callable[[Scope], Iterator[Sample]]
 def share(part: float, whole: float) -> Value:
     """`part` over `whole`, unless nothing was counted."""
     return float(part / whole) if whole > 0 else NotEnoughData(float(whole), 1.0, "nothing was counted")
+
+
+def labels_by_score(profile: Profile) -> Floats:
+    """Negative and positive labels of a binary model by score cell, of shape (2, cells); rows without a score aside."""
+    counts: Floats = profile.part("outcome").sum(axis=1)[:, :-1]
+    return counts
+
+
+def effective_rows(profile: Profile, counted: str, held: float) -> float:
+    """The effective rows that `held` of the weight of the part `counted` (rows, labelled) is worth."""
+    _, weight, squared = profile.part(counted)[:3]
+    return float(effective_sample_size(weight, squared) * held / weight) if weight > 0 else 0.0
 
 
 def histogram(bounds: tuple[float, ...], cells: Floats) -> Histogram:

@@ -2,27 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from exporter.baseline import CategoryFeature, NumericFeature
+from exporter.measures.base import effective_rows
 from exporter.profile.columns import Floats
 from exporter.profile.layout import Profile, feature_part
-from exporter.stats import distances, significance
+from exporter.profile.scorebins import score_mids
+from exporter.stats import distances
 
 GROUPS = 10  # merged bins for PSI: ten, as its customary levels were set on
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Distribution:
-    """Counts of the values that can be placed: fine cells in order, where merged ones start, effective rows."""
+    """Counts of the values that can be placed: fine cells, where merged ones start, effective rows.
+
+    `at` says where each fine cell lies on the values' axis, in order; None for categories, which have none.
+    """
 
     fine: Floats
     groups: Sequence[int]
-    ordered: bool
+    at: Floats | None
     rows: float
 
-    @property
+    @cached_property
     def merged(self) -> Floats:
         """Counts in the merged cells."""
         return distances.merge_cells(self.fine, np.asarray(self.groups))
@@ -36,15 +42,26 @@ def feature_distribution(profile: Profile, feature: NumericFeature | CategoryFea
     """
     cells = profile.part(feature_part(feature.name))[: feature.placed]
     if isinstance(feature, NumericFeature):
-        return _distribution(profile, "rows", cells, feature.groups)
-    return _distribution(profile, "rows", cells)
+        return _numeric(profile, "rows", cells, feature)
+    return _categories(profile, "rows", cells)
 
 
-def _distribution(profile: Profile, counted: str, cells: Floats, groups: Sequence[int] | None = None) -> Distribution:
-    """Cells with their share of the effective rows of the part `counted`; without `groups` they have no order."""
-    _, weight, squared = profile.part(counted)[:3]
-    rows = significance.effective_sample_size(weight, squared) * cells.sum() / weight if weight > 0 else 0.0
-    return Distribution(cells, range(len(cells)) if groups is None else groups, groups is not None, float(rows))
+def positions(edges: Sequence[float]) -> Floats:
+    """Where each bin of a number lies: in its middle, and an open end at its edge.
+
+    >>> positions([0.0, 1.0, 3.0]).tolist()
+    [0.0, 0.5, 2.0, 3.0]
+    """
+    at = np.asarray(edges)
+    return np.concatenate((at[:1], at[:-1] / 2 + at[1:] / 2, at[-1:]))
+
+
+def _numeric(profile: Profile, counted: str, cells: Floats, bins: NumericFeature) -> Distribution:
+    return Distribution(cells, bins.groups, positions(bins.edges), effective_rows(profile, counted, cells.sum()))
+
+
+def _categories(profile: Profile, counted: str, cells: Floats) -> Distribution:
+    return Distribution(cells, range(len(cells)), None, effective_rows(profile, counted, cells.sum()))
 
 
 def prediction_distribution(profile: Profile, reference: Profile) -> Distribution:
@@ -53,14 +70,16 @@ def prediction_distribution(profile: Profile, reference: Profile) -> Distributio
     match profile.layout.baseline.task:
         case "regression":
             bins = profile.layout.output_bins
-            return _distribution(profile, "rows", output[: bins.placed], bins.groups)
+            return _numeric(profile, "rows", output[: bins.placed], bins)
         case "multiclass":
-            return _distribution(profile, "rows", output.sum(axis=1))
+            return _categories(profile, "rows", output.sum(axis=1))
         case "binary":
             expected = reference.part("output").sum(axis=0)[:-1]
             if expected.any():
-                return _distribution(profile, "rows", output.sum(axis=0)[:-1], equal_groups(expected, GROUPS))
-            return _distribution(profile, "rows", output.sum(axis=1))
+                scores = output.sum(axis=0)[:-1]
+                rows = effective_rows(profile, "rows", scores.sum())
+                return Distribution(scores, equal_groups(expected, GROUPS), score_mids(), rows)
+            return _categories(profile, "rows", output.sum(axis=1))
     raise AssertionError(profile.layout.baseline.task)
 
 
@@ -69,8 +88,8 @@ def outcome_distribution(profile: Profile, _: Profile) -> Distribution:
     outcome = profile.part("outcome")
     if profile.layout.baseline.task == "regression":
         bins = profile.layout.output_bins
-        return _distribution(profile, "labelled", outcome[: bins.placed], bins.groups)
-    return _distribution(profile, "labelled", outcome.reshape(len(outcome), -1).sum(axis=1))
+        return _numeric(profile, "labelled", outcome[: bins.placed], bins)
+    return _categories(profile, "labelled", outcome.reshape(len(outcome), -1).sum(axis=1))
 
 
 def equal_groups(counts: Floats, groups: int) -> list[int]:

@@ -1,11 +1,11 @@
-"""Row 1: how right the model was on labelled predictions, how sure that is, and against its baseline."""
+"""Row 1: how right the model was on labelled predictions, how right it is expected to be, and against its baseline."""
 
 from collections.abc import Iterator, Mapping
 
 from exporter import names
-from exporter.measures.base import Sample, Scope, histogram, share
+from exporter.measures.base import Sample, Scope, effective_rows, histogram, labels_by_score, share
 from exporter.profile.layout import DELAY_BOUNDS, Profile
-from exporter.stats import auc, calibration, performance, significance
+from exporter.stats import auc, bounds, calibration, estimation, performance
 from exporter.stats.result import NotEnoughData, Value
 
 
@@ -29,7 +29,7 @@ def performance_of(profile: Profile) -> dict[str, Value]:
     confusion = outcome.sum(axis=2)
     weight, log_loss, squared = profile.part("losses")
     weights, scores, labels = profile.part("calibration").T
-    negative, positive = outcome.sum(axis=1)[:, :-1]
+    negative, positive = labels_by_score(profile)
     return {
         "accuracy": performance.accuracy(confusion),
         "precision": performance.precision(confusion),
@@ -54,6 +54,14 @@ _PERFORMANCE = {
     "mae": names.MODEL_MAE,
     "rmse": names.MODEL_RMSE,
     "r2": names.MODEL_R2,
+}
+_ESTIMATED = {
+    "accuracy": (
+        names.MODEL_ESTIMATED_ACCURACY,
+        names.MODEL_ESTIMATED_ACCURACY_LOWER,
+        names.MODEL_ESTIMATED_ACCURACY_UPPER,
+    ),
+    "auc": (names.MODEL_ESTIMATED_AUC, names.MODEL_ESTIMATED_AUC_LOWER, names.MODEL_ESTIMATED_AUC_UPPER),
 }
 _LOWER_IS_BETTER = frozenset({"log_loss", "brier_score", "mae", "rmse"})
 _NO_RATIO = frozenset({"calibration_error"})  # near 0 on the reference, so its ratio is noise
@@ -87,14 +95,33 @@ def _baseline_ratio(metric: str, value: Value, baseline: Mapping[str, float]) ->
 
 
 def _bounds(scope: Scope, window: str, profile: Profile, values: Mapping[str, Value]) -> Iterator[Sample]:
-    _, weight, squared, _ = profile.part("labelled")
-    rows = significance.effective_sample_size(weight, squared)
     accuracy, area = values.get("accuracy"), values.get("auc")
     if isinstance(accuracy, float):
+        rows = effective_rows(profile, "labelled", float(profile.part("labelled")[1]))
         families = (names.MODEL_ACCURACY_LOWER, names.MODEL_ACCURACY_UPPER)
         yield from scope.interval(families, performance.wilson_interval(accuracy, rows), window)
     if isinstance(area, float):
-        negative, positive = profile.part("outcome").sum(axis=1)[:, :-1]  # by score cell, as the area is
-        each = rows / weight  # effective rows that a unit of weight is worth
-        interval = auc.delong_interval(positive, negative, each * positive.sum(), each * negative.sum())
+        sides = labels_by_score(profile)  # as the area is
+        rows_of = [effective_rows(profile, "labelled", float(side.sum())) for side in sides]
+        interval = auc.delong_interval(sides[1], sides[0], rows_of[1], rows_of[0])
         yield from scope.interval((names.MODEL_AUC_LOWER, names.MODEL_AUC_UPPER), interval, window)
+    if isinstance(values.get("calibration_error"), float):
+        weights, scores, labels = profile.part("calibration").T
+        rows = effective_rows(profile, "labelled", float(weights.sum()))
+        interval = bounds.calibration_error_interval(weights, scores, labels, rows)
+        families = (names.MODEL_CALIBRATION_ERROR_LOWER, names.MODEL_CALIBRATION_ERROR_UPPER)
+        yield from scope.interval(families, interval, window)
+
+
+def measure_estimation(scope: Scope) -> Iterator[Sample]:
+    """Row 1: how good a binary model is expected to be, by its scores alone and the baseline's labels."""
+    if scope.model.task != "binary" or isinstance(scope.calibration, NotEnoughData):
+        return
+    for window, profile in scope.windows.items():
+        counts = profile.part("output")[:, :-1]
+        rows = effective_rows(profile, "rows", float(counts.sum()))
+        for metric, (value, lower, upper) in _ESTIMATED.items():
+            estimate, _ = estimation.ESTIMATES[metric]
+            interval = estimation.estimated_interval(metric, counts, scope.calibration, rows)
+            yield from scope.gauge(value, estimate(counts, scope.calibration), window)
+            yield from scope.interval((lower, upper), interval, window)

@@ -253,11 +253,11 @@ def float_array(values: Floats) -> pa.Array:
 
 
 def text_array(column: Column) -> pa.Array:
-    """An Arrow string array of a column's texts; numbers are spelled so that reading them gives them back."""
+    """An Arrow array of a column's texts, each stored once; numbers are spelled so that they read back the same."""
     if isinstance(column, NumericColumn):
         return string_array([None if np.isnan(value) else repr(float(value)) for value in column.or_nan()])
     codes = np.where(column.codes < 0, len(column.texts), column.codes)
-    return string_array([*column.texts, None]).take(index_array(codes))
+    return pa.DictionaryArray.from_arrays(index_array(codes), string_array([*column.texts, None]))
 
 
 def absent(column: Column) -> Mask:

@@ -60,6 +60,8 @@ def test_auc_falls_when_the_weather_changes(stack: Stack, calm: Moment, drifted:
     [before], [after] = values(stack, auc, calm), values(stack, auc, drifted)
     assert before > 0.8
     assert after < 0.7
+    [expected] = values(stack, f'{names.MODEL_ESTIMATED_AUC_LOWER.name}{{window="28d"}}', drifted)
+    assert expected > after  # by the scores alone it cannot be seen that they lost their meaning
 
 
 def test_severe_drift_fires_for_the_weather_and_never_for_what_stays(stack: Stack, drifted: Moment) -> None:

@@ -21,8 +21,9 @@ DASHBOARDS = [
 ]
 
 EMPTY = {
-    "Records rejected": "the flights' records are all well formed",
     "Drift over its usual limit": "January, the reference, holds a single window of 28 days",
+    "Records rejected": "the flights' records are all well formed",
+    "Prediction anomaly": "January holds one window of 28 days, and a usual range takes two",
 }
 """Panels with a query that has nothing to show, and why."""
 

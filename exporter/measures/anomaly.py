@@ -1,0 +1,110 @@
+"""Row 3: is the traffic odd? Numbers of a window, each against its usual range in the reference's windows as long.
+
+`usual_ranges` learns the ranges when a baseline is built, `measure_anomaly` holds windows against them. Both count a
+window's numbers by `signals`, so the two sides mean the same.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import xlogy
+
+from exporter import names
+from exporter.baseline import UsualRange
+from exporter.config import parse_duration
+from exporter.measures.base import Sample, Scope, effective_rows, share
+from exporter.measures.distribution import prediction_distribution
+from exporter.profile.columns import Floats
+from exporter.profile.layout import CONFIDENCE_CELLS, Profile
+from exporter.profile.scorebins import score_mids
+from exporter.stats import anomaly, distances
+from exporter.stats.result import NotEnoughData, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One number of a window, and the standard error that its rows leave."""
+
+    value: float
+    error: float
+
+
+def signals(profile: Profile, reference: Profile) -> dict[str, Signal]:
+    """The window's numbers that can be told, by the name that the label `signal` gives them.
+
+    `volume`: predictions. `confidence`: mean probability of the likelier class. `low_confidence`: share of unsure
+    predictions. `entropy`: bits of the output over its merged cells, by groups of equal mass in `reference`.
+    """
+    _, weight, squared = profile.part("rows")
+    unsure, known = profile.part("unsure")
+    output = prediction_distribution(profile, reference)
+    found: dict[str, tuple[Value, float]] = {
+        "volume": (float(weight), math.sqrt(float(squared))),
+        "low_confidence": _unsure(share(unsure, known), effective_rows(profile, "rows", float(known))),
+        "entropy": _entropy(output.merged, output.rows),
+    }
+    if profile.layout.baseline.task != "regression":
+        cells = profile.part("output").sum(axis=0)[:-1]
+        found["confidence"] = _confidence(cells, effective_rows(profile, "rows", float(cells.sum())))
+    return {name: Signal(value, error) for name, (value, error) in found.items() if isinstance(value, float)}
+
+
+def _unsure(value: Value, rows: float) -> tuple[Value, float]:
+    if isinstance(value, NotEnoughData):
+        return value, 0.0
+    return value, math.sqrt(max(0.0, value * (1 - value)) / rows)
+
+
+def _entropy(counts: Floats, rows: float) -> tuple[Value, float]:
+    """To first order entropy varies as the mean of -log2 of the shares does."""
+    shares = distances.shares(counts)
+    return anomaly.entropy(counts), _mean_error(shares, -_log2(shares), rows)
+
+
+def _log2(shares: Floats) -> Floats:
+    result: Floats = xlogy(shares > 0, shares) / math.log(2)
+    return result
+
+
+def _confidence(cells: Floats, rows: float) -> tuple[Value, float]:
+    """By the middle of each cell: of scores for a binary model, of confidence itself for a multiclass one."""
+    if len(cells) == CONFIDENCE_CELLS:
+        middle: Floats = (np.arange(CONFIDENCE_CELLS) + 0.5) / CONFIDENCE_CELLS
+    else:
+        middle = np.maximum(score_mids(), 1 - score_mids())
+    return anomaly.mean_confidence(cells, middle), _mean_error(distances.shares(cells), middle, rows)
+
+
+def _mean_error(shares: Floats, values: Floats, rows: float) -> float:
+    if rows <= 0:
+        return 0.0
+    centred = values - float((shares * values).sum())
+    return math.sqrt(float((shares * centred**2).sum()) / rows)
+
+
+def usual_ranges(windows: Iterable[Profile], reference: Profile) -> dict[str, UsualRange]:
+    """Mean and standard deviation of each signal over disjoint windows; one that fewer than two can tell has none."""
+    values: dict[str, list[float]] = {}
+    for profile in windows:
+        for name, signal in signals(profile, reference).items():
+            values.setdefault(name, []).append(signal.value)
+    return {
+        name: UsualRange(mean=float(np.mean(of)), deviation=float(np.std(of, ddof=1)), windows=len(of))
+        for name, of in sorted(values.items())
+        if len(of) >= 2
+    }
+
+
+def measure_anomaly(scope: Scope) -> Iterator[Sample]:
+    """Row 3: how far each signal lies from its usual range; a baseline without ranges gives nothing."""
+    ranges = scope.totals.layout.baseline.usual
+    for window, profile in scope.windows.items():
+        usual = ranges.get(parse_duration(window), {})
+        for name, signal in signals(profile, scope.reference).items() if usual else ():
+            if name in usual:
+                of = usual[name]
+                known = anomaly.Usual(of.mean, of.deviation, of.windows)
+                score = anomaly.deviation(signal.value, known, signal.error)
+                yield from scope.gauge(names.PREDICTION_ANOMALY_SCORE, score, window, name)
