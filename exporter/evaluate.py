@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 
 import duckdb
 
@@ -13,7 +13,9 @@ from exporter.errors import DataError
 from exporter.ingest.engine import Delta, Engine, Period
 from exporter.ingest.files import LogFile, find_files, likely_newest
 from exporter.ingest.records import Sorted
+from exporter.ingest.seen import SeenIds
 from exporter.ingest.sources import BULK_FROM, LogReader, Piece, ahead
+from exporter.ingest.transient import TransientLedger
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
 from exporter.profile.layout import Profile
@@ -100,11 +102,11 @@ def _count(monitor: Monitor, files: Sequence[LogFile], at: float | None, until: 
     if at is not None:
         period = partial(segment_starts, end=at, lengths=monitor.windows.values())
     result = Evaluation(monitor, -math.inf if at is None else at)
-    with duckdb.connect(config={"threads": 2}) as ledger:
-        job = _Job(monitor, monitor.engine(ledger, exact=False), period, latest, until)
+    with duckdb.connect(config={"threads": 2}) as connection:
+        job = _Job(monitor, TransientLedger(connection), period, latest, until)
         with closing(LogReader((), monitor.schema, monitor.only_model, follow=False)) as reader:
             for file in files:
-                result.absorb(_count_file(job, reader, file, ledger))
+                result.absorb(_count_file(job, reader, file))
     return result
 
 
@@ -113,10 +115,16 @@ class _Job:
     """What to do with every piece of the log."""
 
     monitor: Monitor
-    engine: Engine
+    ledger: TransientLedger
     period: Period
     latest: float
     until: float
+    seen: SeenIds = field(default_factory=SeenIds)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine of the whole job."""
+        return self.monitor.engine(self.ledger)
 
     def count(self, pieces: Iterator[Piece]) -> tuple[Delta, int]:
         """The pieces' delta and bytes; sorting goes on beside the counting."""
@@ -129,18 +137,18 @@ class _Job:
 
     def _sorted(self, pieces: Iterator[Piece]) -> Iterator[tuple[Piece, Sorted]]:
         for piece in pieces:
-            yield piece, self.monitor.sort(piece.records, piece.rejected, self.latest, self.until)
+            records = self.monitor.sort(piece.records, piece.rejected, self.latest, self.until)
+            self.seen.drop_repeated(records)
+            yield piece, records
 
 
-def _count_file(job: _Job, reader: LogReader, file: LogFile, ledger: duckdb.DuckDBPyConnection) -> tuple[Delta, int]:
+def _count_file(job: _Job, reader: LogReader, file: LogFile) -> tuple[Delta, int]:
     """Count a file whole at full speed where its lines allow, else again in blocks, with each bad line counted."""
     if file.is_plain and file.size >= BULK_FROM and not reader.knows(file):
-        ledger.execute("BEGIN")
+        known = job.seen.copy()
         try:
-            counted = job.count(reader.stream(file))
+            with job.ledger.trial():
+                return job.count(reader.stream(file))
         except duckdb.Error:
-            ledger.execute("ROLLBACK")
-        else:
-            ledger.execute("COMMIT")
-            return counted
+            job.seen.restore(known)
     return job.count(reader.read(file))

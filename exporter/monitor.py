@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import duckdb
-
 from exporter import names
 from exporter.baseline import Baseline, load_baseline
 from exporter.config import Config, parse_duration
@@ -66,9 +64,9 @@ class Monitor:
         """Seconds of each window, by name."""
         return {window: parse_duration(window) for window in self.config.evaluation.windows}
 
-    def engine(self, connection: duckdb.DuckDBPyConnection, *, exact: bool) -> Engine:
-        """An engine whose ledger lives in `connection`."""
-        return Engine(self.kernels, Ledger(connection, exact=exact), self.config.limits.versions)
+    def engine(self, ledger: Ledger) -> Engine:
+        """An engine that remembers in `ledger`."""
+        return Engine(self.kernels, ledger, self.config.limits.versions)
 
     def sort(self, records: Sequence[Records], rejected: Counter[str], latest: float,
              until: float = math.inf) -> Sorted:  # fmt: skip

@@ -22,6 +22,7 @@ from exporter.collector import cut, render, series_of
 from exporter.config import Costs, load_config, parse_duration
 from exporter.errors import ConfigError
 from exporter.ingest.engine import Delta, Period
+from exporter.ingest.ledger import Ledger
 from exporter.ingest.sources import Handle, Inode, LogReader, Piece, ahead
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
@@ -85,7 +86,7 @@ class Exporter:
         config = monitor.config
         self._store = Store(config.resolve(config.state), monitor.layouts, max(monitor.windows.values()))
         self._monitor = monitor
-        self._engine = monitor.engine(self._store.connection, exact=True)
+        self._engine = monitor.engine(Ledger(self._store.connection))
         self._share_knowledge()
         paths = [source.path if "://" in source.path else str(config.resolve(source.path)) for source in config.log]
         positions = self._store.positions

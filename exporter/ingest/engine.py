@@ -183,7 +183,10 @@ def _grouped(
 ) -> Iterator[tuple[list[Key], Codes | None, Codes | None]]:
     """Keys of the groups, each row's group (None: one group) and which rows (None: all), a bounded matrix at a time."""
     pairs = version.codes * np.int64(2**40) + starts  # starts stay below 2**40 seconds for 34,000 years
-    distinct, groups = np.unique(pairs, return_inverse=True)
+    if len(pairs) and (pairs == pairs[0]).all():  # most batches of one-shot work
+        distinct, groups = pairs[:1], np.zeros(0, dtype=np.intp)
+    else:
+        distinct, groups = np.unique(pairs, return_inverse=True)
     keys = [(model, str(version.texts[pair >> 40]), int(pair & (2**40 - 1))) for pair in distinct.tolist()]
     at_once = max(_NUMBERS_AT_ONCE // size, 1)
     if len(keys) <= at_once:

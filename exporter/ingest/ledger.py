@@ -40,7 +40,7 @@ class Settled:
 class Ledger:
     """Remembers predictions once and settles outcomes; `exact` keeps ids as they are, else 64-bit hashes of them."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, *, exact: bool) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, exact: bool = True) -> None:
         self._connection = connection
         self._key = "id" if exact else "hash(id)"
         kind = "VARCHAR" if exact else "UBIGINT"
@@ -75,14 +75,11 @@ class Ledger:
             return None
         if settled.any():
             batch, scored = batch.take(~settled), scored.take(~settled)
-        self._register(
-            id=batch.ids,
-            ts=float_array(scored.ts),
-            version=text_array(batch.version),
-            cell=index_array(scored.cell),
-            value=float_array(scored.value),
-            weight=float_array(scored.weight),
-        )
+        return self._expect(model, _open_rows(batch, scored))
+
+    def _expect(self, model: str, rows: pa.Table) -> Settled | None:
+        """Remember predictions that still lack their outcome; what settles those whose outcome waits for them."""
+        self._connection.register("batch", rows)
         columns = f"$model, {self._key}, ts, version, cell, value, weight, false"
         self._run(f"INSERT INTO predictions SELECT {columns} FROM batch WHERE id IS NOT NULL", model=model)
         if not self._one("SELECT count(*) FROM waiting WHERE model = $model", model=model):
@@ -163,6 +160,19 @@ class Ledger:
 
 def _row_numbers(count: int) -> pa.Array:
     return index_array(np.arange(count))
+
+
+def _open_rows(batch: Predictions, scored: Scored) -> pa.Table:
+    """What an outcome will need to know of each row."""
+    columns = {
+        "id": batch.ids,
+        "ts": float_array(scored.ts),
+        "version": text_array(batch.version),
+        "cell": index_array(scored.cell),
+        "value": float_array(scored.value),
+        "weight": float_array(scored.weight),
+    }
+    return pa.table(columns)
 
 
 def _anonymous(batch: Predictions) -> bool:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.ingest import engine as engine_module
 from exporter.ingest.engine import Delta
+from exporter.ingest.ledger import Ledger
 from exporter.ingest.ndjson import LineReader
 from exporter.monitor import Monitor
 from exporter.profile.columns import Floats
@@ -31,7 +32,7 @@ def counted(small: Monitor, *batches: Iterable[Record]) -> Delta:
     """What one engine makes of the batches, one after another."""
     delta = Delta()
     with duckdb.connect() as connection:
-        engine = small.engine(connection, exact=True)
+        engine = small.engine(Ledger(connection, exact=True))
         for batch in batches:
             records, rejected = LineReader(small.schema).read(text(batch))
             delta.absorb(engine.take(small.sort(records, rejected, LATEST), lambda ts: bucket_starts(ts, 0)))
