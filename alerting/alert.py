@@ -28,6 +28,8 @@ class Hold:
 STATISTIC = Hold(10 * MINUTE, 30 * MINUTE)
 # Rates over five minutes have already smoothed a spike.
 RATE = Hold(5 * MINUTE, 10 * MINUTE)
+# A burn has been averaged over an hour or more: two evaluations that agree rule out a gap in the data.
+BURN = Hold(2 * MINUTE, 10 * MINUTE)
 # Yes-or-no conditions of a process: as long as a restart may take.
 PROCESS = Hold(5 * MINUTE, 5 * MINUTE)
 # Projections over a day move slowly.
@@ -48,7 +50,9 @@ class Runbook:
 class Alert:
     """An alert; `labels` are those its series carry that its links and inhibitions may use.
 
-    `summary` and `description` are Prometheus templates; `hold` is in production seconds, shortened by a replay's pace.
+    Only critical alerts page, and of them only symptoms: what harms the callers or blinds the watch now. A cause, be it
+    critical, opens a ticket or starts a retraining. `summary` and `description` are Prometheus templates; `hold` is in
+    production seconds, shortened by a replay's pace.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Alert:
     summary: str
     description: str
     runbook: Runbook
+    pages: bool = False
 
     def rule(self, alerting: Alerting) -> dict[str, object]:
         """The rule as Prometheus reads it."""
@@ -69,7 +74,7 @@ class Alert:
             "expr": self.expr,
             "for": pace.wait(self.hold.wait),
             **keep,
-            "labels": {"severity": self.severity, "app": ALERT_APP},
+            "labels": {"severity": self.severity, "app": ALERT_APP} | ({"page": "true"} if self.pages else {}),
             "annotations": {
                 "summary": self.summary,
                 "description": self.description,

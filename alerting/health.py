@@ -10,7 +10,7 @@ from alerting.promql import either
 from alerting.quality import shortest_window
 from exporter import names
 from exporter.config import Config, parse_duration
-from exporter.names import MODEL_NAME, WINDOWED, Family
+from exporter.names import MODEL, MODEL_NAME, WINDOWED, Family
 
 TARGET = ("job", "instance")
 _ON_TARGET = f"on ({', '.join(TARGET)})"
@@ -35,6 +35,7 @@ def health_alerts(config: Config) -> tuple[Alert, ...]:
         _check_absent(),
         _records_stale(config),
         _records_absent(),
+        _outcomes_stale(config),
         _statistic_failed(),
         _statistic_nan(),
         _series_dropped(config),
@@ -61,6 +62,7 @@ def _exporter_absent() -> Alert:
             "Prometheus's page of targets: is the job there, is the target up, what does its last error say?",
             "Start the exporter, or mend the scrape configuration or the network between them.",
         ),
+        pages=True,
     )
 
 
@@ -81,6 +83,7 @@ def _exporter_down() -> Alert:
             "Restart it; it goes on where it stopped, and counts no record twice. If scrapes time out, see "
             f"`{names.SERIES.name}`.",
         ),
+        pages=True,
     )
 
 
@@ -222,6 +225,32 @@ def _records_absent() -> Alert:
             "Whether `log` in the configuration points at the writer's files, and whether the writer uses the same "
             f"model name: `{names.REJECTED_RECORDS_TOTAL.name}` counts records of unknown models.",
             "Correct the path or the name.",
+        ),
+    )
+
+
+def _outcomes_stale(config: Config) -> Alert:
+    """Counters that stand where they stood: cheap for any span, and silent while less than the span is known."""
+    labelled, logged = names.LABELLED_PREDICTIONS_TOTAL.name, names.PREDICTIONS_LOGGED_TOTAL.name
+    since = config.outcomes.max_age
+    before = f"offset {Pace(config.alerting.speed).range(parse_duration(since))}"
+    return Alert(
+        name="PredictionOutcomesStale",
+        severity="warning",
+        expr=f"{labelled} == {labelled} {before} > 0\nand {logged} != {logged} {before}",
+        hold=STATISTIC,
+        labels=MODEL,
+        summary=f"{WHO} has had no outcome for {since}",
+        description=(
+            f"{{{{ $value | humanize }}}} outcomes of {WHO} had arrived {since} ago and none has since, though "
+            "predictions are made: what the dashboard says of its performance is as old."
+        ),
+        runbook=Runbook(
+            "Outcomes came, and have stopped; alerts on accuracy, AUC and the accuracy objective are blind.",
+            "Row 1 of the dashboard: outcomes arriving, and their usual delay. "
+            f"`{names.REJECTED_RECORDS_TOTAL.name}` by reason.",
+            "Mend the job that writes outcomes; late ones are still joined within `outcomes.horizon`. Where they come "
+            "seldom, raise `outcomes.max_age`.",
         ),
     )
 

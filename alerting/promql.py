@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from exporter.config import Config, Model, Thresholds
 from exporter.names import MODEL_NAME, WINDOW, Family
@@ -14,6 +15,8 @@ from exporter.names import MODEL_NAME, WINDOW, Family
 REPLICA = ("instance", "pod")  # what tells replicas of one service apart; sums leave it out
 
 Threshold = Callable[[Thresholds], float]
+Models = tuple[str, ...]  # names of models that share something; none means all
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +25,32 @@ class Level:
 
     value: float
     window: str
-    models: tuple[str, ...] = ()
+    models: Models = ()
 
     def select(self, series: Family | str, **labels: str) -> str:
         """The selector of `series` for these models, in their window where they have one."""
         window = {WINDOW: self.window} if self.window else {}
-        matchers = [f"{label}={quote(value)}" for label, value in (labels | window).items()]
-        if len(self.models) == 1:
-            matchers.insert(0, f"{MODEL_NAME}={quote(self.models[0])}")
-        elif self.models:
-            matchers.insert(0, f"{MODEL_NAME}=~{quote('|'.join(map(re.escape, self.models)))}")
-        return name_of(series) + (f"{{{','.join(matchers)}}}" if matchers else "")
+        return select(series, self.models, **labels, **window)
+
+
+def select(series: Family | str, models: Models = (), **labels: str) -> str:
+    """The selector of `series` for `models` and label values."""
+    matchers = [f"{label}={quote(value)}" for label, value in labels.items()]
+    if len(models) == 1:
+        matchers.insert(0, f"{MODEL_NAME}={quote(models[0])}")
+    elif models:
+        matchers.insert(0, f"{MODEL_NAME}=~{quote('|'.join(map(re.escape, models)))}")
+    return name_of(series) + (f"{{{','.join(matchers)}}}" if matchers else "")
+
+
+def alike(config: Config, key: Callable[[Model], Key | None]) -> dict[Key, Models]:
+    """The models by their `key`, in the configuration's order; those without one are left out."""
+    groups: dict[Key, Models] = {}
+    for model in config.models:
+        if (found := key(model)) is not None:
+            groups[found] = (*groups.get(found, ()), model.name)
+    everyone = len(groups) == 1 and len(*groups.values()) == len(config.models)
+    return dict.fromkeys(groups, ()) if everyone else groups
 
 
 def levels(config: Config, threshold: Threshold, *, windowed: bool = True) -> tuple[Level, ...]:
@@ -42,12 +60,7 @@ def levels(config: Config, threshold: Threshold, *, windowed: bool = True) -> tu
 
 def grouped(config: Config, key: Callable[[Model], tuple[float, str]]) -> tuple[Level, ...]:
     """One level for each value and window that `key` gives the models."""
-    groups: dict[tuple[float, str], list[str]] = {}
-    for model in config.models:
-        groups.setdefault(key(model), []).append(model.name)
-    if len(groups) == 1:
-        return tuple(Level(value, window) for value, window in groups)
-    return tuple(Level(value, window, tuple(models)) for (value, window), models in groups.items())
+    return tuple(Level(value, window, models) for (value, window), models in alike(config, key).items())
 
 
 def compare(config: Config, series: Family | str, operator: str, threshold: Threshold, **labels: str) -> str:
@@ -61,11 +74,15 @@ def compare(config: Config, series: Family | str, operator: str, threshold: Thre
 
 def told(config: Config, threshold: Threshold, *, percent: bool = False) -> str:
     """The threshold in words: `0.2`, or `0.2 (a, b), 0.3 (c)` where models differ; safe inside a Go template."""
-    found = levels(config, threshold, windowed=False)
-    texts = [f"{100 * level.value:.6g} %" if percent else number(level.value) for level in found]
-    if len(found) == 1:
-        return texts[0]
-    named = (f"{text} ({', '.join(level.models)})" for text, level in zip(texts, found, strict=True))
+    return spell(alike(config, lambda model: threshold(model.thresholds)), percent=percent)
+
+
+def spell(values: dict[float, Models], *, percent: bool = False) -> str:
+    """Each value in words, with its models where they are not all."""
+    named = (
+        (f"{100 * value:.6g} %" if percent else number(value)) + (f" ({', '.join(models)})" if models else "")
+        for value, models in values.items()
+    )
     return ", ".join(named).replace("{{", '{{"{{"}}')
 
 

@@ -44,6 +44,7 @@ def _broken(config: Config) -> Alert:
             "Row 4 of the dashboard: when completeness fell, and which other features fell with it.",
             "Mend the pipeline that feeds the feature; roll back its last release. Do not retrain on this data.",
         ),
+        pages=True,  # callers are answered without it now; the outcomes that would show it come later
     )
 
 

@@ -3,7 +3,7 @@
 Sums are taken before they are divided, so that a ratio over replicas weighs each by its traffic.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from alerting.durations import DAY, HOUR, MINUTE, Pace
 from alerting.promql import REPLICA, number, total
@@ -18,14 +18,15 @@ MONTH = 30 * DAY  # as in monitoring_cost_usd
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recorded series and the expression it stands for."""
+    """A recorded series and the expression it stands for; `labels` are added to what the expression carries."""
 
     name: str
     expr: str
+    labels: dict[str, str] = field(default_factory=dict)
 
     def rule(self) -> dict[str, object]:
         """The rule as Prometheus reads it."""
-        return {"record": self.name, "expr": self.expr}
+        return {"record": self.name, "expr": self.expr} | ({"labels": self.labels} if self.labels else {})
 
 
 def recordings(config: Config) -> tuple[Recording, ...]:

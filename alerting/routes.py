@@ -1,7 +1,8 @@
 """The Alertmanager configuration: who hears of what, and which alert silences which.
 
-Secrets are named by file and never enter. Severities route: everything reaches Slack and the webhook, warnings also
-e-mail, critical ones also the pager; the watchdog beats on the webhook alone.
+Secrets are named by file and never enter. Severities route: everything reaches Slack and the webhook, warnings and
+critical ones also e-mail; those of the critical ones that are symptoms also the pager (see `Alert`); the watchdog beats
+on the webhook alone.
 """
 
 from collections.abc import Iterator
@@ -20,8 +21,19 @@ REPEAT = {"critical": 4 * HOUR, "warning": 12 * HOUR, "info": DAY}
 
 FEATURE_DRIFT = ("FeatureDriftSevere", "FeatureDriftModerate", "FeatureDriftMinor", "FeatureDriftUnusual")
 OUTPUT_DRIFT = ("PredictionDriftSevere", "PredictionDriftModerate")
+BURN = {
+    what: (f"Prediction{what}BurnFast", f"Prediction{what}BurnSlow")
+    for what in ("Accuracy", "Availability", "Latency", "ValidInputs")
+}
 PERFORMANCE = ("PredictionAccuracyLow", "PredictionAucLow", "PredictionPerformanceBelowBaseline")
-FLOW = ("PredictionDriftCheckStale", "PredictionDriftCheckAbsent", "PredictionRecordsStale", "PredictionRecordsAbsent")
+FOLLOW_INPUTS = ("PredictionFeaturesDrifted", "PredictionInputsInvalid", BURN["ValidInputs"][1], *PERFORMANCE)
+FLOW = (
+    "PredictionDriftCheckStale",
+    "PredictionDriftCheckAbsent",
+    "PredictionRecordsStale",
+    "PredictionRecordsAbsent",
+    "PredictionOutcomesStale",
+)
 OF_FEATURE = (*MODEL, FEATURE)
 
 
@@ -40,8 +52,9 @@ class Inhibition:
 
 
 # The tree: broken inputs explain drift, drift of features explains drift of the output, that explains performance.
-# No alert silences a graver one, so a chronic warning never hides a page. PredictionFeaturesMissing silences nothing:
-# gaps spread so thin that every feature is complete enough cause no drift, and else PredictionFeatureIncomplete speaks.
+# No alert silences a graver one, nor one that pages unless it pages itself, so a chronic warning never hides a page.
+# PredictionFeaturesMissing silences nothing: gaps spread so thin that every feature is complete enough cause no drift,
+# and else PredictionFeatureIncomplete speaks.
 INHIBITIONS = (
     Inhibition(FEATURE_DRIFT[:1], FEATURE_DRIFT[1:], (*WINDOWED, FEATURE)),
     Inhibition(FEATURE_DRIFT[1:2], FEATURE_DRIFT[2:], (*WINDOWED, FEATURE)),
@@ -52,8 +65,14 @@ INHIBITIONS = (
         (*OUTPUT_DRIFT, *PERFORMANCE, "PredictionFeaturesDrifted", "PredictionFeaturesMissing"),
         MODEL,
     ),
+    Inhibition(("PredictionFeatureBroken",), BURN["Accuracy"], (MODEL_NAME,)),
     Inhibition(("PredictionFeatureIncomplete",), FEATURE_DRIFT[1:], OF_FEATURE),
     Inhibition(("PredictionFeatureIncomplete",), ("PredictionFeaturesMissing",), MODEL),
+    Inhibition(
+        BURN["ValidInputs"][:1],
+        (*FEATURE_DRIFT, *OUTPUT_DRIFT, *FOLLOW_INPUTS, *BURN["Accuracy"]),
+        (MODEL_NAME,),
+    ),
     Inhibition(
         ("PredictionInputsInvalid",),
         (*FEATURE_DRIFT[1:], *OUTPUT_DRIFT[1:], "PredictionFeaturesDrifted"),
@@ -61,9 +80,14 @@ INHIBITIONS = (
     ),
     Inhibition(FEATURE_DRIFT[:1], (*OUTPUT_DRIFT, "PredictionFeaturesDrifted"), WINDOWED),
     Inhibition(OUTPUT_DRIFT[:1], PERFORMANCE, WINDOWED),
+    Inhibition(OUTPUT_DRIFT[:1], BURN["Accuracy"][1:], (MODEL_NAME,)),
+    Inhibition(BURN["Accuracy"][:1], (*BURN["Accuracy"][1:], *PERFORMANCE), (MODEL_NAME,)),
+    Inhibition(BURN["Availability"][:1], (*BURN["Availability"][1:], "PredictionErrorsHigh"), (MODEL_NAME,)),
+    Inhibition(BURN["Latency"][:1], (*BURN["Latency"][1:], "PredictionLatencyHigh"), (MODEL_NAME,)),
     Inhibition(("PredictionExporterAbsent",), ("PredictionExporterDown", "PredictionIngestionFailed", *FLOW)),
     Inhibition(("PredictionExporterDown",), ("PredictionIngestionFailed", *FLOW), ("job", "instance")),
     Inhibition(("PredictionIngestionFailed",), FLOW[2:], ("job", "instance")),
+    Inhibition(FLOW[2:3], ("PredictionOutcomesStale",), ("job", "instance", MODEL_NAME)),
 )
 
 
@@ -79,6 +103,11 @@ def routes(config: Config) -> dict[str, object]:
 
 def _route(pace: Pace) -> dict[str, object]:
     heartbeat = pace.multiple(HEARTBEAT_INTERVAL, of=GROUP_INTERVAL)
+    paged = {
+        "receiver": "page",
+        "matchers": ['severity="critical"', 'page="true"'],
+        "repeat_interval": pace.multiple(REPEAT["critical"], of=GROUP_INTERVAL),
+    }
     by_severity = [
         {
             "receiver": severity,
@@ -95,13 +124,14 @@ def _route(pace: Pace) -> dict[str, object]:
         "repeat_interval": pace.multiple(REPEAT["info"], of=GROUP_INTERVAL),
         "routes": [
             {"receiver": "heartbeat", "matchers": ['alertname="Watchdog"'], "repeat_interval": heartbeat},
+            paged,
             *by_severity,
         ],
     }
 
 
 def _receivers(alerting: Alerting) -> list[dict[str, object]]:
-    """One for each severity, and the heartbeat; without channels, a receiver is a name that tells nobody."""
+    """One for each severity, for pages, for the heartbeat; without channels, a receiver is a name that tells nobody."""
     webhook = {"webhook_configs": [_webhook(alerting.webhook)]} if alerting.webhook else {}
     slack = {"slack_configs": [_slack(alerting.slack)]} if alerting.slack else {}
     email = {"email_configs": [_email(alerting.email)]} if alerting.email else {}
@@ -110,7 +140,8 @@ def _receivers(alerting: Alerting) -> list[dict[str, object]]:
         {"name": "heartbeat", **webhook},
         {"name": "info", **webhook, **slack},
         {"name": "warning", **webhook, **slack, **email},
-        {"name": "critical", **webhook, **slack, **email, **pager},
+        {"name": "critical", **webhook, **slack, **email},
+        {"name": "page", **webhook, **slack, **email, **pager},
     ]
 
 

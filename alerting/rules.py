@@ -7,9 +7,11 @@ feature begins with FeatureDrift, the word of its metric; Watchdog is the custom
 from collections.abc import Callable
 
 from alerting.alert import Alert
+from alerting.burn import burn_alerts
 from alerting.cost import alerting_alerts, cost_alerts
 from alerting.drift import drift_alerts
 from alerting.health import health_alerts, watchdog_alerts
+from alerting.objectives import objective_recordings
 from alerting.performance import performance_alerts
 from alerting.quality import operations_alerts, quality_alerts
 from alerting.recording import recordings
@@ -18,6 +20,7 @@ from exporter.config import Config
 SUBJECTS: dict[str, Callable[[Config], tuple[Alert, ...]]] = {
     "drift": drift_alerts,
     "performance": performance_alerts,
+    "objectives": burn_alerts,
     "quality": quality_alerts,
     "operations": operations_alerts,
     "cost": cost_alerts,
@@ -28,8 +31,8 @@ SUBJECTS: dict[str, Callable[[Config], tuple[Alert, ...]]] = {
 
 
 def alerts_by_subject(config: Config) -> dict[str, tuple[Alert, ...]]:
-    """Every alert of `config`, by subject, in the order of the runbook."""
-    return {subject: make(config) for subject, make in SUBJECTS.items()}
+    """Every alert of `config`, by subject, in the order of the runbook; subjects without one are left out."""
+    return {subject: members for subject, make in SUBJECTS.items() if (members := make(config))}
 
 
 def alerts(config: Config) -> tuple[Alert, ...]:
@@ -39,9 +42,8 @@ def alerts(config: Config) -> tuple[Alert, ...]:
 
 def rules(config: Config) -> dict[str, object]:
     """The rule file as Prometheus reads it."""
-    recorded = {"name": "prediction-recorded", "rules": [recording.rule() for recording in recordings(config)]}
-    groups = [
-        {"name": f"prediction-{subject}", "rules": [alert.rule(config.alerting) for alert in members]}
-        for subject, members in alerts_by_subject(config).items()
-    ]
-    return {"groups": [recorded, *groups]}
+    recorded = {"recorded": recordings(config), "recorded-objectives": objective_recordings(config)}
+    told = alerts_by_subject(config)
+    groups = {name: [recording.rule() for recording in members] for name, members in recorded.items() if members}
+    groups |= {subject: [alert.rule(config.alerting) for alert in members] for subject, members in told.items()}
+    return {"groups": [{"name": f"prediction-{name}", "rules": members} for name, members in groups.items()]}

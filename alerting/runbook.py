@@ -12,8 +12,8 @@ from exporter.config import Config
 
 _TITLE = "Runbook: alerts on predictions"
 _INTRO = (
-    "Critical alerts page, warnings open a ticket, the rest is for the record. While a cause fires, the alerts that "
-    "follow from it are silent."
+    "Symptoms that are critical page. Critical causes and warnings open a ticket, the rest is for the record. While a "
+    "cause fires, the alerts that follow from it are silent."
 )
 _STYLE = """\
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24; }
@@ -41,7 +41,7 @@ def _markdown_alert(alert: Alert) -> str:
     return "\n\n".join(
         (
             f"### {alert.name}",
-            f"Severity: {alert.severity}",
+            f"Severity: {_grade(alert)}",
             f"**Means.** {book.means}",
             f"**Look first.** {book.look}",
             f"**Do.** {book.act}",
@@ -66,12 +66,16 @@ def html(config: Config) -> str:
 
 def _html_alert(alert: Alert) -> str:
     book = alert.runbook
-    severity = f'<span class="severity {alert.severity}">{alert.severity}</span>'
+    severity = f'<span class="severity {alert.severity}">{_grade(alert)}</span>'
     return (
         f'<h3 id="{alert.name}"><a href="#{alert.name}">{alert.name}</a> {severity}</h3>\n<dl>\n'
         f"<dt>Means</dt><dd>{_inline(book.means)}</dd>\n<dt>Look first</dt><dd>{_inline(book.look)}</dd>\n"
         f"<dt>Do</dt><dd>{_inline(book.act)}</dd>\n</dl>\n<pre>{escape(alert.expr)}</pre>"
     )
+
+
+def _grade(alert: Alert) -> str:
+    return f"{alert.severity}, pages" if alert.pages else alert.severity
 
 
 def _inline(text: str) -> str:

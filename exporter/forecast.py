@@ -4,7 +4,7 @@ from exporter.baseline import Baseline, NumericFeature
 from exporter.config import Model
 from exporter.measures import MEASURES
 from exporter.monitor import Monitor
-from exporter.profile.layout import DELAY_BOUNDS, LATENCY_BOUNDS
+from exporter.names import DELAY_BOUNDS, LATENCY_BOUNDS
 
 EXPORTER_SERIES = 60  # the exporter's own, process and Python metrics
 

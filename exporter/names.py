@@ -28,8 +28,17 @@ WINDOW = "window"
 FEATURE = "feature"
 METHOD = "method"
 
+OBJECTIVE = "objective"
+BURN_WINDOW = "burn_window"
+
 MODEL = (MODEL_NAME, MODEL_VERSION)
 WINDOWED = (*MODEL, WINDOW)
+
+# Upper bounds of the histograms' buckets. Latency: Prometheus' customary ones, refined below 5 ms, where small models
+# answer. Delay: labels come between seconds and months after their predictions.
+LATENCY_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+DELAY_BOUNDS = (1.0, 60.0, 600.0, 3_600.0, 6 * 3_600.0, 86_400.0, 3 * 86_400.0, 7 * 86_400.0, 30 * 86_400.0)
+
 SCHEDULED = " Recomputed every evaluation interval; absent when the window holds too little data."
 
 
@@ -152,7 +161,12 @@ INVALID_INPUT_RATIO = "model:invalid_inputs_per_value:ratio"
 MISSING_FEATURE_RATIO = "model:missing_features_per_value:ratio"
 MEAN_COMPLETENESS = "model:feature_completeness:mean"
 NOTIFICATION_COST_USD = "monitoring:notification_cost_usd:month"
-RECORDED = (LATENCY_P50, LATENCY_P95, LATENCY_P99, ERROR_RATIO, INVALID_INPUT_RATIO, MISSING_FEATURE_RATIO, MEAN_COMPLETENESS, NOTIFICATION_COST_USD)  # fmt: skip
+OBJECTIVE_EVENTS = "model:objective_events:increase"
+OBJECTIVE_BAD_EVENTS = "model:objective_bad_events:increase"
+OBJECTIVE_BAD_EVENT_RATIO = "model:objective_bad_events:ratio"
+OBJECTIVE_BUDGET_LEFT = "model:objective_error_budget_left:ratio"
+OBJECTIVE_RECORDED = (OBJECTIVE_EVENTS, OBJECTIVE_BAD_EVENTS, OBJECTIVE_BAD_EVENT_RATIO, OBJECTIVE_BUDGET_LEFT)
+RECORDED = (LATENCY_P50, LATENCY_P95, LATENCY_P99, ERROR_RATIO, INVALID_INPUT_RATIO, MISSING_FEATURE_RATIO, MEAN_COMPLETENESS, NOTIFICATION_COST_USD, *OBJECTIVE_RECORDED)  # fmt: skip
 
 # Series of others: Prometheus's own, and Alertmanager's.
 UP = "up"

@@ -51,6 +51,18 @@ BROKEN: dict[str, tuple[str, str, str]] = {
     "no log": ("log: [{path: logs/*.ndjson}]\n", "", "log: required key is missing; add it"),
     "an empty log": ("[{path: logs/*.ndjson}]", "[]",
                      "log: empty; add an item"),
+    "an objective without a budget": ("task: binary", "task: binary\n    objectives: {accuracy: 1}",
+                                      "models[0].objectives.accuracy: input should be less than 1 (found 1)"),
+    "an objective between two buckets": (
+        "task: binary", "task: binary\n    objectives: {latency: 0.95, latency_seconds: 0.2}",
+        "models[0].objectives.latency_seconds: 0.2 is no bucket of the latency histogram; take one of "
+        "0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10"),
+    "a latency without its share": (
+        "task: binary", "task: binary\n    objectives: {latency_seconds: 0.25}",
+        "models[0].objectives: latency_seconds without latency; add the share that must be within it"),
+    "the accuracy of a regression": (
+        "task: binary", "task: regression\n    objectives: {accuracy: 0.9}",
+        "models[0]: objectives.accuracy: a regression is never simply right; remove it"),
     "no name": ("name: m", "", "models[0].name: required key is missing; add it"),
     "an empty name": ("name: m", "name: ''", "models[0].name: string should have at least 1 character (found '')"),
     "another task": ("task: binary", "task: ranking",

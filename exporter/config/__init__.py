@@ -8,6 +8,7 @@ from exporter.config.alerting import Alerting, Email, PagerDuty, Slack, Webhook
 from exporter.config.base import parse_duration
 from exporter.config.load import UniqueKeyLoader, config_schema, load_config, parse_config, problems_of, yaml_problem
 from exporter.config.model import Model, Task, Thresholds
+from exporter.config.objectives import Objectives
 from exporter.config.root import Config, Costs
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Costs",
     "Email",
     "Model",
+    "Objectives",
     "PagerDuty",
     "Slack",
     "Task",

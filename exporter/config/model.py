@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from exporter.config.base import Duration, Label, Positive, Section, Share
+from exporter.config.objectives import Objectives
 
 Task = Literal["binary", "multiclass", "regression"]
 DriftMethod = Literal["psi", "js", "ks", "chi2", "hellinger", "tv", "wasserstein"]
@@ -79,3 +80,10 @@ class Model(Section):
     )
     drift: Drift = Drift()
     thresholds: Thresholds = Thresholds()
+    objectives: Objectives = Objectives()
+
+    @model_validator(mode="after")
+    def _can_be_measured(self) -> Self:
+        if self.task == "regression" and self.objectives.accuracy is not None:
+            raise ValueError("objectives.accuracy: a regression is never simply right; remove it")
+        return self

@@ -40,6 +40,7 @@ class Outcomes(Section):
     """How long a prediction waits for its outcome, and an outcome for its prediction."""
 
     horizon: Duration = "30d"
+    max_age: Duration = Field("7d", description="Alert when outcomes came before, and none came for this long.")
 
 
 class MonthlyLimits(Section):

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from exporter.config import Model
+from exporter.names import LATENCY_BOUNDS
 from exporter.profile.batch import Outcomes, Predictions, Report
 from exporter.profile.columns import (
     Codes,
@@ -29,7 +30,6 @@ from exporter.profile.columns import (
     numbers_from_texts,
     texts_of,
 )
-from exporter.profile.layout import LATENCY_BOUNDS
 
 MAX_ID = 128  # characters, as the record format says
 MAX_VERSION = 128  # characters: versions become label values

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from exporter import names
 from exporter.measures.base import Sample, Scope, histogram, share
-from exporter.profile.layout import LATENCY_BOUNDS
+from exporter.names import LATENCY_BOUNDS
 
 
 def measure_operations(scope: Scope) -> Iterator[Sample]:

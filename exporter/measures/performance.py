@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from exporter import names
 from exporter.measures.base import Sample, Scope, effective_rows, histogram, labels_by_score, share
-from exporter.profile.layout import DELAY_BOUNDS, Profile
+from exporter.names import DELAY_BOUNDS
+from exporter.profile.layout import Profile
 from exporter.stats import auc, bounds, calibration, estimation, performance
 from exporter.stats.result import NotEnoughData, Value
 

@@ -10,12 +10,13 @@ import numpy as np
 
 from exporter.baseline import NumericFeature
 from exporter.config import Model
+from exporter.names import DELAY_BOUNDS, LATENCY_BOUNDS
 from exporter.profile.adder import Adder
 from exporter.profile.batch import Predictions, Report, Scored
 from exporter.profile.binning import Binner
 from exporter.profile.cells import CategoryCells, NumericCells
 from exporter.profile.columns import Codes, Column, Floats, Mask, absent
-from exporter.profile.layout import DELAY_BOUNDS, LATENCY_BOUNDS, Layout, feature_part
+from exporter.profile.layout import Layout, feature_part
 from exporter.profile.outputs import output_of
 
 _LATENCY = Binner(np.nextafter(LATENCY_BOUNDS, np.inf))  # a Prometheus bucket holds its own upper bound

@@ -13,13 +13,10 @@ from functools import cached_property
 import numpy as np
 
 from exporter.baseline import Baseline, CategoryFeature, NumericFeature
+from exporter.names import DELAY_BOUNDS, LATENCY_BOUNDS
 from exporter.profile.columns import Floats
 from exporter.profile.scorebins import CELLS as SCORE_CELLS
 
-# Prometheus' customary latency bounds, refined below 5 ms, where small models answer.
-LATENCY_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-# Labels come between seconds and months after their predictions.
-DELAY_BOUNDS = (1.0, 60.0, 600.0, 3_600.0, 6 * 3_600.0, 86_400.0, 3 * 86_400.0, 7 * 86_400.0, 30 * 86_400.0)
 CONFIDENCE_CELLS = 20
 CALIBRATION_CELLS = 10  # equal-width score bins, as in Guo et al. 2017
 

@@ -1,7 +1,9 @@
 """The table of alerts: for each, series that fire it at a minute, and nearby ones that never do."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from exporter import names
 from exporter.names import Family
@@ -43,6 +45,7 @@ class Case:
     calm: tuple[Series, ...]
     labels: Labels
     value: str = ""  # how the annotations write the alert's value
+    memory: int = 0  # minutes that the expression looks back over what has ended
 
 
 def gauge(family: Family | str, labels: Labels, value: float | Rate) -> Series:
@@ -71,17 +74,52 @@ def unusual(score: float) -> tuple[Series, ...]:
     return (gauge(names.FEATURE_DRIFT_SCORE, labels, score), gauge(names.FEATURE_DRIFT_THRESHOLD, labels, 0.04))
 
 
-def ratio(alert: str, at: int, part: Family, whole: Family, more: Labels, value: str, bad: float, good: float) -> Case:
-    def series(share: float) -> tuple[Series, ...]:
-        return (gauge(part, MODEL | more, Rate(6000 * share)), gauge(whole, MODEL, Rate(6000)))
+def part_of(part: Family, whole: Family, more: Labels, share: float) -> tuple[Series, ...]:
+    return (gauge(part, MODEL | more, Rate(6000 * share)), gauge(whole, MODEL, Rate(6000)))
 
-    return Case(alert, at, series(bad), series(good), {"job": "prediction"} | MODEL, value)
+
+def ratio(alert: str, at: int, of: tuple[Family, Family, Labels], value: str, bad: float, good: float) -> Case:
+    return Case(alert, at, part_of(*of, bad), part_of(*of, good), JOB | MODEL, value, memory=60 if at > 10 else 5)
 
 
 def latency(fast: float) -> tuple[Series, ...]:
     counts = {"0.1": 100 * fast, "0.25": 100, "+Inf": 100}
     bucket = f"{names.PREDICTION_LATENCY_SECONDS.name}_bucket"
     return tuple(gauge(bucket, MODEL | {"le": le}, Rate(count)) for le, count in counts.items())
+
+
+def slow(share: float) -> tuple[Series, ...]:
+    name = names.PREDICTION_LATENCY_SECONDS.name
+    bucket = gauge(f"{name}_bucket", MODEL | {"le": "0.1"}, Rate(6000 * (1 - share)))
+    return (bucket, gauge(f"{name}_count", MODEL, Rate(6000)))
+
+
+def wrong(share: float) -> tuple[Series, ...]:
+    right = gauge(names.CORRECT_PREDICTIONS_TOTAL, MODEL, Rate(6000 * (1 - share)))
+    return (right, gauge(names.LABELLED_PREDICTIONS_TOTAL, MODEL, Rate(6000)))
+
+
+def wrong_soon(share: float, soon: float = 0.5) -> tuple[Series, ...]:
+    """Outcomes of which a `share` proves the prediction wrong, and `soon` is the share that comes within six hours."""
+    delay = names.MODEL_OUTCOME_DELAY_SECONDS.name
+    within = gauge(f"{delay}_bucket", MODEL | {"le": "21600.0"}, Rate(6000 * soon))
+    return (*wrong(share), within, gauge(f"{delay}_count", MODEL, Rate(6000)))
+
+
+def burn(
+    objective: str, degree: str, bad: float, good: float, series: Callable[[float], tuple[Series, ...]], memory: int = 0
+) -> Case:
+    """Only the longer pair of windows burns: beyond it, both would, and a case tells one alert."""
+    window, at, forgets = {"Fast": ("6h", 3, 35), "Slow": ("3d", 61, 365)}[degree]
+    labels = JOB | NAMED | {"objective": objective, "burn_window": window}
+    alert = f"Prediction{objective.title().replace('_', '')}Burn{degree}"
+    return Case(alert, at, series(bad), series(good), labels, f"{100 * bad:.3g}%", memory or forgets)
+
+
+def unheard(a_minute: float) -> tuple[Series, ...]:
+    """Outcomes that stand still, or grow."""
+    labelled = gauge(names.LABELLED_PREDICTIONS_TOTAL, MODEL, Rate(a_minute) if a_minute else 5)
+    return (labelled, gauge(names.PREDICTIONS_LOGGED_TOTAL, MODEL, Rate(10)))
 
 
 def broken(share: float, predictions: float = 200) -> tuple[Series, ...]:
@@ -116,6 +154,8 @@ BUILD = gauge(names.BUILD_INFO, {"version": "0.1.0"}, 1)
 INFO = gauge(names.MODEL_INFO, {"model_name": MODEL["model_name"]}, 1)
 NAMED = {"model_name": MODEL["model_name"]}
 JOB = {"job": "prediction"}
+FAILED = (names.PREDICTION_ERRORS_TOTAL, names.PREDICTION_REQUESTS_TOTAL, {"error": "timeout"})
+INVALID = (names.INVALID_INPUTS_TOTAL, names.FEATURE_VALUES_TOTAL, {"reason": "wrong_type"})
 BASELINE = {**WINDOWED, "metric": "auc"}
 OUTPUT = {**WINDOWED, "method": "psi"}
 STATISTIC = {**NAMED, "statistic": "drift"}
@@ -140,14 +180,20 @@ CASES = (
         0.95,
         "94.9%",
     ),
+    burn("accuracy", "Fast", 0.95, 0.899, wrong_soon, memory=365),
+    burn("accuracy", "Slow", 0.2, 0.149, wrong, memory=4325),
+    burn("availability", "Fast", 0.1, 0.0599, partial(part_of, *FAILED)),
+    burn("availability", "Slow", 0.02, 0.0099, partial(part_of, *FAILED)),
+    burn("latency", "Fast", 0.5, 0.299, slow),
+    burn("latency", "Slow", 0.1, 0.0499, slow),
+    burn("valid_inputs", "Fast", 0.1, 0.0599, partial(part_of, *INVALID)),
+    burn("valid_inputs", "Slow", 0.02, 0.0099, partial(part_of, *INVALID)),
     Case("PredictionFeatureBroken", 10, broken(0.25), broken(0.5), TARGET | FEATURE | {"window": "1h"}, "25%"),
     simple("PredictionFeatureIncomplete", 10, names.FEATURE_COMPLETENESS, FEATURE, 0.9875, 0.99, "98.75%"),
     ratio(
         "PredictionInputsInvalid",
         11,
-        names.INVALID_INPUTS_TOTAL,
-        names.FEATURE_VALUES_TOTAL,
-        {"reason": "wrong_type"},
+        INVALID,
         "2%",
         0.02,
         0.009,
@@ -155,20 +201,16 @@ CASES = (
     ratio(
         "PredictionFeaturesMissing",
         11,
-        names.MISSING_FEATURES_TOTAL,
-        names.FEATURE_VALUES_TOTAL,
-        {},
+        (names.MISSING_FEATURES_TOTAL, names.FEATURE_VALUES_TOTAL, {}),
         "0.2%",
         0.002,
         0.0009,
     ),
-    Case("PredictionLatencyHigh", 6, latency(0), latency(0.96), JOB | MODEL, "242.5ms"),
+    Case("PredictionLatencyHigh", 6, latency(0), latency(0.96), JOB | MODEL, "242.5ms", memory=5),
     ratio(
         "PredictionErrorsHigh",
         6,
-        names.PREDICTION_ERRORS_TOTAL,
-        names.PREDICTION_REQUESTS_TOTAL,
-        {"error": "timeout"},
+        FAILED,
         "2%",
         0.02,
         0.009,
@@ -177,10 +219,16 @@ CASES = (
     cost("PredictionMonitoringComputeCostHigh", "compute", 50),
     # At c a minute, minute t has seen c * t in the last day: 0.15 c t USD a month. 100 a minute cross 20 USD at 2.
     Case(
-        "PredictionNotificationCostHigh", 62, notifications(100), notifications(1.8), {"job": "alertmanager"}, "930.00"
+        "PredictionNotificationCostHigh",
+        62,
+        notifications(100),
+        notifications(1.8),
+        {"job": "alertmanager"},
+        "930.00",
+        1440,
     ),
-    Case("PredictionAlertResponseSlow", 61, responses(1860), responses(1799), JOB, "31m 0s"),
-    Case("PredictionFalseAlertsHigh", 61, reviews(6), reviews(4), JOB, "6%"),
+    Case("PredictionAlertResponseSlow", 61, responses(1860), responses(1799), JOB, "31m 0s", 1440),
+    Case("PredictionFalseAlertsHigh", 61, reviews(6), reviews(4), JOB, "6%", 10_080),
     Case("PredictionExporterAbsent", 5, (), (BUILD,), {}),
     Case("PredictionExporterDown", 5, (BUILD, gauge(names.UP, {}, 0)), (BUILD, gauge(names.UP, {}, 1)), TARGET),
     simple("PredictionIngestionFailed", 5, names.INGESTION_SUCCESS, {}, 0, 1),
@@ -200,6 +248,7 @@ CASES = (
         (INFO, gauge(names.LAST_RECORD_TIMESTAMP_SECONDS, NAMED, 0)),
         TARGET | NAMED,
     ),
+    Case("PredictionOutcomesStale", 70, unheard(0), unheard(1), TARGET | MODEL, "5", memory=5),
     simple("PredictionStatisticFailed", 5, names.STATISTIC_SUCCESS, STATISTIC, 0, 1),
     Case(
         "PredictionStatisticNaN",
@@ -214,6 +263,7 @@ CASES = (
         (gauge(names.SERIES_DROPPED_TOTAL, {}, Rate(1)),),
         (gauge(names.SERIES_DROPPED_TOTAL, {}, Rate(0)),),
         TARGET,
+        memory=60,
     ),
     simple("PredictionConfigReloadFailed", 5, names.CONFIG_LAST_RELOAD_SUCCESSFUL, {}, 0, 1),
 )

@@ -1,4 +1,4 @@
-"""Every alert in promtool: silent one step before, firing at the step; silent at the boundary, on NaN, on nothing."""
+"""Every alert in promtool, held to each kind of case; and what only some of them can show."""
 
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,9 @@ from alerting import build
 from exporter import names
 from exporter.config import Config, load_config, parse_config
 
-from .cases import CASES, FEATURE, MODEL, Labels, Rate, Series, broken, gauge
-from .promtool import ROOT, SHIPPED, behaviour, firing, inputs, nobody, recovers, recovery, run_promtool, shipped_rules
+from .cases import CASES, FEATURE, Case, Labels, Rate, Series, broken, gauge
+from .kinds import KINDS, evaluation_step
+from .promtool import ROOT, SHIPPED, firing, inputs, nobody, rules_of, run_promtool, shipped_rules
 
 REPLAY = load_config(ROOT / "deploy/flights/prediction-exporter.yml")
 
@@ -19,14 +20,18 @@ def test_every_alert_has_its_case() -> None:
     assert [*sorted(case.alert for case in CASES), "Watchdog"] == sorted(SHIPPED)
 
 
-def test_every_alert_is_silent_one_step_before_its_time_and_fires_at_it(tmp_path: Path) -> None:
-    run_promtool(tmp_path, shipped_rules(), [test for case in CASES for test in behaviour(case)])
+@pytest.mark.parametrize("case", CASES, ids=[case.alert for case in CASES])
+def test_every_alert_is_held_to_each_kind_of_case(tmp_path: Path, case: Case) -> None:
+    rules, seldom = rules_of(case.alert), evaluation_step(case)
+    tests = [{"name": name, **test} for name, kind in KINDS.items() for test in kind(case)]
+    if seldom > 1:
+        run_promtool(tmp_path, rules, [test for test in tests if test["name"] == "stale"], evaluation=f"{seldom}m")
+        tests = [test for test in tests if test["name"] != "stale"]
+    run_promtool(tmp_path, rules, tests)
 
 
-def test_an_alert_keeps_firing_for_a_while_after_recovery_and_then_ends(tmp_path: Path) -> None:
-    cases = [case for case in CASES if recovers(case)]
-    assert cases
-    run_promtool(tmp_path, shipped_rules(), [recovery(case) for case in cases])
+def test_every_kind_has_its_cases() -> None:
+    assert all(any(list(kind(case)) for case in CASES) for kind in KINDS.values())
 
 
 def test_without_any_data_only_absence_and_the_watchdog_fire(tmp_path: Path) -> None:
@@ -134,14 +139,3 @@ def test_a_replayed_log_that_stands_still_is_stale_and_one_that_moves_is_not(tmp
         "promql_expr_test": [firing(stale, "6s"), firing(stale, "7s", {"model_name": "still"})],
     }
     run_promtool(tmp_path, build.generated(REPLAY)["rules.yml"], [test], step="1s")
-
-
-def test_a_counter_that_starts_again_is_no_burst_of_errors(tmp_path: Path) -> None:
-    requests = gauge(names.PREDICTION_REQUESTS_TOTAL, MODEL, Rate(1000))
-    errors = gauge(names.PREDICTION_ERRORS_TOTAL, MODEL | {"error": "timeout"}, Rate(5))
-    restarted = [
-        {"series": requests.key(), "values": "1000000+1000x20 0+1000x20"},
-        {"series": errors.key(), "values": "5000+5x20 0+5x20"},
-    ]
-    test = {"input_series": restarted, "alert_rule_test": [nobody("PredictionErrorsHigh", m) for m in (20, 26, 35)]}
-    run_promtool(tmp_path, shipped_rules(), [test])

@@ -8,13 +8,14 @@ import pytest
 import yaml
 
 from alerting import build
+from alerting.alert import Alert
 from alerting.routes import INHIBITIONS, routes
 from alerting.rules import alerts
 from exporter.config import Config, load_config, parse_config
 from exporter.errors import ConfigError
 
 from .cases import CASES, MODEL, TARGET
-from .promtool import COMMITTED, ROOT, SHIPPED, checked
+from .promtool import COMMITTED, ROOT, SHIPPED, checked, fixed_labels
 
 REPLAY = load_config(ROOT / "deploy/flights/prediction-exporter.yml")
 MODELS = "log: [{path: logs/}]\nmodels: [{name: churn, task: binary, baseline: churn.json}]\n"
@@ -27,7 +28,7 @@ alerting:
   webhook: {url: "http://responder:9751/alerts", bearer_token_file: /run/secrets/responder}
 """
 EVERYONE = parse_config(MODELS + CHANNELS)
-ORDER = ("none", "info", "warning", "critical")
+ORDER = ("none", "info", "warning", "critical", "page")
 
 
 def written(config: Config, folder: Path) -> Path:
@@ -46,13 +47,51 @@ def test_amtool_accepts_the_configuration(config: Config, tmp_path: Path) -> Non
     assert "SUCCESS" in checked("amtool", "check-config", written(config, tmp_path))
 
 
-def test_every_alert_reaches_the_receiver_of_its_severity(tmp_path: Path) -> None:
+def receiver_of(alert: Alert) -> str:
+    return "heartbeat" if alert.name == "Watchdog" else "page" if alert.pages else alert.severity
+
+
+def routed(path: Path, **labels: str) -> str:
+    """The receivers that amtool finds for an alert of these labels."""
+    told = (f"{label}={value}" for label, value in labels.items())
+    return checked("amtool", "config", "routes", "test", f"--config.file={path}", *told).splitlines()[0]
+
+
+def test_every_alert_reaches_the_receiver_of_its_grade(tmp_path: Path) -> None:
     path = written(EVERYONE, tmp_path)
-    for alert in alerts(EVERYONE):
-        receiver = "heartbeat" if alert.name == "Watchdog" else alert.severity
-        labels = (f"alertname={alert.name}", f"severity={alert.severity}", "model_name=churn")
-        found = checked("amtool", "config", "routes", "test", f"--config.file={path}", *labels)
-        assert found.splitlines()[0] == receiver, alert.name
+    found = {}
+    for alert in alerts(COMMITTED):
+        labels = fixed_labels(alert.name) | {"alertname": alert.name, "model_name": "churn"}
+        found[alert.name] = routed(path, **labels)
+    assert found == {alert.name: receiver_of(alert) for alert in alerts(COMMITTED)}
+    every = {route["receiver"] for route in yaml.safe_load(path.read_text())["route"]["routes"]}
+    assert set(found.values()) == every, "a route that no alert takes"
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [
+        ({"alertname": "Unknown"}, "info"),
+        ({"alertname": "Unknown", "severity": "none"}, "info"),
+        ({"alertname": "Unknown", "severity": "warning", "page": "true"}, "warning"),
+        ({"alertname": "Unknown", "severity": "critical", "page": "false"}, "critical"),
+        ({"alertname": "Watchdog", "severity": "critical", "page": "true"}, "heartbeat"),
+    ],
+)
+def test_what_no_rule_of_ours_sends_is_routed_too(tmp_path: Path, labels: dict[str, str], receiver: str) -> None:
+    assert routed(written(EVERYONE, tmp_path), **labels) == receiver
+
+
+def test_only_symptoms_page() -> None:
+    assert {alert.name for alert in alerts(COMMITTED) if alert.pages} == {
+        "PredictionFeatureBroken",
+        "PredictionAccuracyBurnFast",
+        "PredictionAvailabilityBurnFast",
+        "PredictionLatencyBurnFast",
+        "PredictionValidInputsBurnFast",
+        "PredictionExporterAbsent",
+        "PredictionExporterDown",
+    }
 
 
 def test_severities_add_channels() -> None:
@@ -61,12 +100,13 @@ def test_severities_add_channels() -> None:
         "heartbeat": {webhook},
         "info": {webhook, slack},
         "warning": {webhook, slack, email},
-        "critical": {webhook, slack, email, pager},
+        "critical": {webhook, slack, email},
+        "page": {webhook, slack, email, pager},
     }
 
 
 def test_without_channels_a_receiver_is_only_a_name() -> None:
-    assert receivers(COMMITTED) == {name: set() for name in ("heartbeat", "info", "warning", "critical")}
+    assert receivers(COMMITTED) == {name: set() for name in ("heartbeat", "info", "warning", "critical", "page")}
 
 
 def test_secrets_enter_by_the_name_of_their_file(tmp_path: Path) -> None:
@@ -107,7 +147,7 @@ def test_inhibition_names_only_alerts_that_exist_and_never_a_graver_one_than_its
     for rule in INHIBITIONS:
         assert not set(rule.sources) & set(rule.targets)
         for source, target in product(rule.sources, rule.targets):
-            assert ORDER.index(SHIPPED[source].severity) >= ORDER.index(SHIPPED[target].severity), (source, target)
+            assert ORDER.index(receiver_of(SHIPPED[source])) >= ORDER.index(receiver_of(SHIPPED[target])), rule
 
 
 def test_labels_that_must_be_equal_exist_on_both_sides() -> None:
@@ -149,6 +189,21 @@ OTHER_MODEL = {**FEATURE, "model_name": "other"}
         ("PredictionFeaturesMissing", "FeatureDriftModerate", FEATURE, False),
         ("FeatureDriftSevere", "PredictionDriftSevere", FEATURE, True),
         ("PredictionDriftSevere", "PredictionAccuracyLow", FEATURE, True),
+        ("PredictionDriftSevere", "PredictionAccuracyBurnSlow", MODEL, True),
+        ("PredictionDriftSevere", "PredictionAccuracyBurnFast", MODEL, False),
+        ("PredictionFeatureBroken", "PredictionAccuracyBurnFast", MODEL, True),
+        ("PredictionFeatureBroken", "PredictionAvailabilityBurnFast", MODEL, False),
+        ("PredictionValidInputsBurnFast", "FeatureDriftSevere", ELSEWHERE, True),
+        ("PredictionValidInputsBurnFast", "FeatureDriftSevere", OTHER_MODEL, False),
+        ("PredictionValidInputsBurnFast", "PredictionValidInputsBurnSlow", MODEL, True),
+        ("PredictionValidInputsBurnFast", "PredictionFeatureBroken", FEATURE, False),
+        ("PredictionAvailabilityBurnFast", "PredictionErrorsHigh", MODEL, True),
+        ("PredictionAvailabilityBurnFast", "PredictionErrorsHigh", OTHER_MODEL, False),
+        ("PredictionAvailabilityBurnFast", "PredictionAvailabilityBurnSlow", MODEL, True),
+        ("PredictionAvailabilityBurnFast", "PredictionLatencyBurnFast", MODEL, False),
+        ("PredictionLatencyBurnFast", "PredictionLatencyHigh", MODEL, True),
+        ("PredictionAccuracyBurnFast", "PredictionPerformanceBelowBaseline", FEATURE, True),
+        ("PredictionRecordsStale", "PredictionOutcomesStale", TARGET | MODEL, True),
         ("PredictionExporterAbsent", "PredictionRecordsStale", TARGET | MODEL, True),
         ("PredictionExporterDown", "PredictionRecordsStale", TARGET | MODEL, True),
         ("PredictionExporterDown", "PredictionRecordsStale", MODEL | {"job": "a", "instance": "b"}, False),

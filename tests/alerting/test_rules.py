@@ -20,7 +20,7 @@ ODD = parse_config("""
 log: [{path: logs/}]
 evaluation: {windows: [6h, 2d], clock: log}
 models:
-  - {name: 'a "b" {{c}}', task: regression, baseline: a.json, drift: {window: 2d}}
+  - {name: 'a "b" {{c}}', task: regression, baseline: a.json, drift: {window: 2d}, objectives: {latency: 0.9}}
   - {name: d.e, task: multiclass, baseline: d.json, drift: {window: 6h, min_rows: 7}, thresholds: {auc: 0.7}}
 costs: {notification_usd: 0, monthly_limits: {log_storage_usd: 0.00001}}
 alerting: {speed: 100, runbook_url: "https://wiki.example/runbook", dashboard_url: "https://grafana.example"}
@@ -55,6 +55,7 @@ def test_every_alert_is_held_graded_told_and_linked(config: Config) -> None:
         assert ("keep_firing_for" in rule) == (name != "Watchdog")
         assert rule["labels"]["severity"] in {"critical", "warning", "info", "none"}
         assert rule["labels"]["app"] == names.ALERT_APP
+        assert "page" not in rule["labels"] or rule["labels"]["severity"] == "critical"
         assert notes["summary"]
         assert notes["description"] != notes["summary"]
         assert notes["runbook_url"] == f"{config.alerting.runbook_url}#{name}"
@@ -76,7 +77,7 @@ def test_names_are_camel_case_with_a_common_first_word() -> None:
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 SYNTAX = re.compile(r"\{[^}]*\}|\[[^\]]*\]|\b(?:without|by|on|ignoring) \([^)]*\)|offset \w+")
 FUNCTIONS = {"sum", "avg", "rate", "increase", "absent", "time", "vector", "histogram_quantile", "label_replace"}
-FUNCTIONS |= {"present_over_time", "and", "or", "unless"}
+FUNCTIONS |= {"present_over_time", "sum_over_time", "avg_over_time", "clamp_min", "and", "or", "unless"}
 OF_OTHERS = {names.UP, names.ALERTMANAGER_NOTIFICATIONS_TOTAL, names.ALERTS_REVIEWED_TOTAL}
 
 
@@ -98,7 +99,7 @@ def test_every_metric_in_an_expression_is_in_the_vocabulary(config: Config) -> N
 
 def test_every_recorded_name_has_its_rule_and_the_form_level_metric_operations() -> None:
     recorded = [rule["record"] for rule in walk(COMMITTED) if "record" in rule]
-    assert recorded == list(names.RECORDED)
+    assert list(dict.fromkeys(recorded)) == list(names.RECORDED)
     assert all(name.count(":") == 2 for name in recorded)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from exporter.ingest.records import MAX_ID, MAX_VERSION, Sorted, sort_records
 from exporter.monitor import REJECTIONS
-from exporter.profile.layout import LATENCY_BOUNDS
+from exporter.names import LATENCY_BOUNDS
 from tests.strategies import (
     LATEST,
     Counting,

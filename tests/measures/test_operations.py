@@ -4,7 +4,7 @@ import pytest
 
 from exporter import names
 from exporter.config import Costs
-from exporter.profile.layout import LATENCY_BOUNDS
+from exporter.names import LATENCY_BOUNDS
 from tests.measures.raw import MODEL
 from tests.strategies import baseline_of, measured, prediction, value_of
 
