@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from alerting.rules import alerts, rules
-from exporter.config import load_config
+from exporter.config import Config, load_config
 
 from .cases import Case, Labels, Rate, Series
 
@@ -96,12 +96,12 @@ def shipped_rules() -> str:
     return yaml.safe_dump(rules(TESTED), sort_keys=False)
 
 
-def rules_of(alert: str) -> str:
-    """One alert alone, and the recorded series that it reads, for promtool to be quick."""
-    data: Any = rules(TESTED)
+def rules_of(*names: str, config: Config = TESTED) -> str:
+    """Some alerts or recorded series alone, and the recorded series that they read, for promtool to be quick."""
+    data: Any = rules(config)
     every = [rule for group in data["groups"] for rule in group["rules"]]
-    kept = [rule for rule in every if rule.get("alert") == alert]
-    for rule in reversed([rule for rule in every if "record" in rule]):
+    kept = [rule for rule in every if rule.get("alert", rule.get("record")) in names]
+    for rule in reversed([rule for rule in every if "record" in rule and rule not in kept]):
         read = " ".join(reader["expr"] for reader in kept)
         if rule["record"] in read and all(f'="{value}"' in read for value in rule.get("labels", {}).values()):
             kept.insert(0, rule)
