@@ -1,10 +1,13 @@
-"""The four generated files: text in memory first, then written, or held against what stands on disk."""
+"""The generated files: text in memory first, then written, or held against what stands on disk."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from alerting.formats import arm_template, prometheus_rule
 from alerting.routes import routes
 from alerting.rules import rules
 from alerting.runbook import html, markdown
@@ -23,19 +26,21 @@ def generated(config: Config) -> dict[str, str]:
     }
 
 
-def write(config: Config, out: Path) -> list[Path]:
-    """Write every file into the folder `out`, made where needed; their paths."""
-    files = {out / name: text for name, text in generated(config).items()}
-    out.mkdir(parents=True, exist_ok=True)
+def single(config: Config, form: str) -> str:
+    """The rules alone, in one of the forms of `FORMS`."""
+    return FORMS[form](config)
+
+
+def write(files: dict[Path, str]) -> None:
+    """Write every file; their folders are made where needed."""
     for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
-    return list(files)
 
 
-def stale(config: Config, out: Path) -> list[Path]:
-    """The files in `out` that are missing or differ from what the configuration gives."""
-    files = {out / name: text.encode() for name, text in generated(config).items()}
-    return [path for path, text in files.items() if not path.is_file() or path.read_bytes() != text]
+def stale(files: dict[Path, str]) -> list[Path]:
+    """The files that are missing or differ from their text."""
+    return [path for path, text in files.items() if not path.is_file() or path.read_bytes() != text.encode()]
 
 
 class _Dumper(yaml.SafeDumper):
@@ -57,3 +62,13 @@ def _yaml(data: dict[str, object]) -> str:
     # A width beyond any line, for a folded expression or description cannot be searched for.
     text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100_000)
     return f"# {NOTICE}\n{text}"
+
+
+def _json(data: dict[str, object]) -> str:
+    return json.dumps({"metadata": {"description": NOTICE}} | data, indent=2, ensure_ascii=False) + "\n"
+
+
+FORMS: dict[str, Callable[[Config], str]] = {
+    "prometheusrule": lambda config: _yaml(prometheus_rule(config)),
+    "arm": lambda config: _json(arm_template(config)),
+}

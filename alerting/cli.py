@@ -4,13 +4,14 @@ Exit status 0 done, 1 failed or stale, 2 wrong usage or configuration; messages 
 """
 
 import shlex
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from alerting import build as builder
-from exporter.config import load_config
+from exporter.config import Config, load_config
 from exporter.errors import PredictionExporterError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -21,24 +22,50 @@ def _program() -> None:
     """Prometheus rules, Alertmanager routes and their runbook, from the exporter's configuration."""
 
 
+class Format(StrEnum):
+    """What is built."""
+
+    FILES = "files"
+    PROMETHEUSRULE = "prometheusrule"
+    ARM = "arm"
+
+
 @app.command()
 def build(
     config: Annotated[Path, typer.Option(help="The exporter's configuration file.")],
-    out: Annotated[Path, typer.Option(help="Folder of the generated files.")],
+    out: Annotated[Path, typer.Option(help="Folder of the generated files; of one file, its path, or - to print it.")],
+    form: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="files: rules.yml, alertmanager.yml and the runbook. The rules alone, prometheusrule: as a Kubernetes "
+            "object; arm: as an Azure template of managed-Prometheus rule groups.",
+        ),
+    ] = Format.FILES,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a file there is stale.")] = False,  # noqa: FBT002 - typer's way to declare a flag
 ) -> None:
-    """Write rules.yml, alertmanager.yml, runbook.md and runbook.html."""
-    settings = load_config(config)
-    if not check:
-        for path in builder.write(settings, out):
-            typer.echo(path)
-        return
-    stale = builder.stale(settings, out)
-    command = shlex.join(["prediction-alerting", "build", "--config", str(config), "--out", str(out)])
-    for path in stale:
-        typer.echo(f"{path}: stale; run `{command}`", err=True)
-    if stale:
+    """Write rules.yml, alertmanager.yml, runbook.md and runbook.html, or the rules in another form."""
+    printed = out == Path("-")
+    if printed and (check or form is Format.FILES):
+        raise typer.BadParameter("standard output takes one file, and has none to check; give a path")
+    files = _files(load_config(config), out, form)
+    if printed:
+        typer.echo(files[out], nl=False)
+    elif not check:
+        builder.write(files)
+        typer.echo("\n".join(map(str, files)))
+    elif stale := builder.stale(files):
+        command = ["prediction-alerting", "build", "--config", str(config), "--out", str(out)]
+        more = [] if form is Format.FILES else ["--format", form]
+        for path in stale:
+            typer.echo(f"{path}: stale; run `{shlex.join([*command, *more])}`", err=True)
         raise typer.Exit(1)
+
+
+def _files(config: Config, out: Path, form: Format) -> dict[Path, str]:
+    if form is Format.FILES:
+        return {out / name: text for name, text in builder.generated(config).items()}
+    return {out: builder.single(config, form)}
 
 
 def main() -> None:

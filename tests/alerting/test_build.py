@@ -68,6 +68,25 @@ def test_a_stale_file_is_named_with_the_command_that_mends_it(run: Run, tmp_path
     assert path.exists() == (change == "edited")
 
 
+@pytest.mark.parametrize("form", ["prometheusrule", "arm"])
+def test_the_rules_alone_go_to_a_file_or_are_printed(run: Run, tmp_path: Path, form: str) -> None:
+    path = tmp_path / "new" / "rules"
+    command = ("build", "--config", PRODUCTION, "--format", form, "--out")
+    assert run(*command, path) == (0, f"{path}\n", "")
+    assert run(*command, "-") == (0, path.read_text(), "")
+    assert run(*command, path, "--check") == (0, "", "")
+    path.write_text("")
+    mend = f"prediction-alerting build --config {PRODUCTION} --out {path} --format {form}"
+    assert run(*command, path, "--check") == (1, "", f"{path}: stale; run `{mend}`\n")
+
+
+@pytest.mark.parametrize("more", [("--format", "arm", "--check"), ()])
+def test_what_cannot_be_printed_is_refused(run: Run, more: tuple[str, ...]) -> None:
+    status, printed, complaint = run("build", "--config", PRODUCTION, "--out", "-", *more)
+    assert (status, printed) == (2, "")
+    assert "standard output takes one file" in complaint
+
+
 def test_every_file_says_that_it_is_generated() -> None:
     for text in generated(COMMITTED).values():
         assert NOTICE in "".join(text.splitlines()[:2])
