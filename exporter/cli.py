@@ -85,9 +85,10 @@ def serve(
     log_level: Annotated[LogLevel, typer.Option(help="What is written to standard error.")] = LogLevel.info,
 ) -> None:
     """Follow the log, compute, and serve /metrics."""
-    from exporter.server import create_app, serve_app
     from exporter.service import Exporter
-    from exporter.web import LiveWebConfig, parse_listen
+    from exporter.web.app import create_app
+    from exporter.web.listen import serve_app
+    from exporter.web.toolkit import LiveWebConfig, parse_listen
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     addresses = parse_listen(listen)

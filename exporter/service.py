@@ -26,9 +26,10 @@ from exporter.ingest.ledger import Ledger
 from exporter.ingest.sources import Handle, Inode, LogReader, Piece, ahead
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
-from exporter.server import Exposition, ModelSummary
 from exporter.snapshot import Snapshot, take_snapshot
 from exporter.store import Store
+from exporter.web.app import ModelSummary
+from exporter.web.exposition import Exposition
 from exporter.windows import HOUR, bucket_starts, fine_since
 
 log = logging.getLogger(__name__)
