@@ -39,7 +39,7 @@ class Objective:
 
     def budget(self, model: Model) -> float | None:
         """The share of bad events that `model` is allowed, None where it promises nothing."""
-        target: float | None = getattr(model.objectives, self.key)
+        target = model.objectives.targets.get(self.key)
         return None if target is None else round(1 - target, 12)  # 1 - 0.85 is 0.15, not 0.15000000000000002
 
 

@@ -10,6 +10,7 @@ from dashboards.colors import OTHER
 from dashboards.cost import cost
 from dashboards.drift import drift
 from dashboards.health import health
+from dashboards.objectives import objectives
 from dashboards.operations import operations
 from dashboards.overview import firing, overview
 from dashboards.panels import NUMERIC, annotation, dashboard, link, place, row, sources, variable
@@ -41,6 +42,7 @@ def model_dashboard(config: Config) -> Any:
                 *overview(config),
                 row("Model performance"),
                 *performance(config),
+                *objectives(config),
                 row("Drift detection"),
                 *drift(config),
                 row("Operational metrics"),

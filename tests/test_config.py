@@ -44,6 +44,7 @@ def test_the_good_one_is_good() -> None:
 MODEL = "models[0]"
 LEVELS = f"{MODEL}.thresholds.feature_drift"
 DURATION = "expected a duration such as 30s, 5m, 1h or 7d"
+BUCKETS = "0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10"
 BROKEN: dict[str, tuple[str, str, str]] = {
     "an unknown key": ("state: state/", "states: state/", "states: unknown key; remove it or correct its spelling"),
     "a misspelled inner key": ("minor: 0.1", "minnor: 0.1",
@@ -55,8 +56,7 @@ BROKEN: dict[str, tuple[str, str, str]] = {
                                       "models[0].objectives.accuracy: input should be less than 1 (found 1)"),
     "an objective between two buckets": (
         "task: binary", "task: binary\n    objectives: {latency: 0.95, latency_seconds: 0.2}",
-        "models[0].objectives.latency_seconds: 0.2 is no bucket of the latency histogram; take one of "
-        "0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10"),
+        f"{MODEL}.objectives.latency_seconds: 0.2 is no bucket of the latency histogram; take one of {BUCKETS}"),
     "a latency without its share": (
         "task: binary", "task: binary\n    objectives: {latency_seconds: 0.25}",
         "models[0].objectives: latency_seconds without latency; add the share that must be within it"),

@@ -37,3 +37,9 @@ class Objectives(Section):
         if "latency_seconds" in self.model_fields_set and self.latency is None:
             raise ValueError("latency_seconds without latency; add the share that must be within it")
         return self
+
+    @property
+    def targets(self) -> dict[str, float]:
+        """The agreed shares by the name of their objective."""
+        shares = {name: getattr(self, name) for name in ("accuracy", "availability", "latency", "valid_inputs")}
+        return {name: share for name, share in shares.items() if share is not None}
