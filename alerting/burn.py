@@ -48,8 +48,41 @@ BY_OUTCOMES = "accuracy"
 
 def burn_alerts(config: Config) -> tuple[Alert, ...]:
     """Of each objective that some model has, the page and then the ticket, where its budget can burn so fast."""
-    both = (_alert(objective, burn, config) for objective in kept(config) for burn in (FAST, SLOWLY))
-    return tuple(alert for alert in both if alert.expr)
+    burns = (_alert(objective, burn, config) for objective in kept(config) for burn in (FAST, SLOWLY))
+    unmeasured = (_unmeasured(config),) if kept(config) else ()
+    return (*(alert for alert in burns if alert.expr), *unmeasured)
+
+
+def _unmeasured(config: Config) -> Alert:
+    on = f"on (job, {MODEL_NAME}, {OBJECTIVE})"
+    return Alert(
+        name="PredictionObjectiveUnmeasured",
+        severity="warning",
+        expr=either(
+            f'label_replace({select(names.MODEL_INFO, models)}, "{OBJECTIVE}", "{objective.key}", "", "")\n'
+            f"unless {on} {names.OBJECTIVE_BUDGET_LEFT}"
+            for objective in kept(config)
+            for models in _promising(objective, config).values()
+        ),
+        hold=SLOW,
+        labels=(MODEL_NAME,),
+        summary=f"{{{{ $labels.{OBJECTIVE} }}}} of {{{{ $labels.{MODEL_NAME} }}}} is promised and not measured",
+        description=(
+            f"For 30d, no event has counted for the objective {{{{ $labels.{OBJECTIVE} }}}} of "
+            f"{{{{ $labels.{MODEL_NAME} }}}}: its budget is unknown, and its burn alerts cannot fire."
+        ),
+        runbook=Runbook(
+            "An objective stands in the configuration, and nothing it could be measured by has arrived: no outcomes, "
+            "no latencies, no requests.",
+            "Row 1 of the dashboard: outcomes arriving. Row 3: requests and latency.",
+            "Let the writer log what is missing (`latency_seconds`, outcomes), wait for the first outcomes of a new "
+            "model, or take the objective out of the configuration.",
+        ),
+    )
+
+
+def _promising(objective: Objective, config: Config) -> dict[bool, Models]:
+    return alike(config, lambda model: objective.key in model.objectives.targets or None)
 
 
 def _alert(objective: Objective, burn: Burn, config: Config) -> Alert:

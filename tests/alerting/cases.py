@@ -116,6 +116,12 @@ def burn(
     return Case(alert, at, series(bad), series(good), labels, f"{100 * bad:.3g}%", memory or forgets)
 
 
+def promises(count: int) -> tuple[Series, ...]:
+    """The events of the first `count` of the four objectives."""
+    kinds = (wrong(0.01), part_of(*FAILED, 0.001), slow(0.01), part_of(*INVALID, 0.001))
+    return tuple(one for kind in kinds[:count] for one in kind)
+
+
 def unheard(a_minute: float) -> tuple[Series, ...]:
     """Outcomes that stand still, or grow."""
     labelled = gauge(names.LABELLED_PREDICTIONS_TOTAL, MODEL, Rate(a_minute) if a_minute else 5)
@@ -153,6 +159,7 @@ def reviews(false: float) -> tuple[Series, ...]:
 BUILD = gauge(names.BUILD_INFO, {"version": "0.1.0"}, 1)
 INFO = gauge(names.MODEL_INFO, {"model_name": MODEL["model_name"]}, 1)
 NAMED = {"model_name": MODEL["model_name"]}
+PROMISED = gauge(names.MODEL_INFO, NAMED, 1)
 JOB = {"job": "prediction"}
 FAILED = (names.PREDICTION_ERRORS_TOTAL, names.PREDICTION_REQUESTS_TOTAL, {"error": "timeout"})
 INVALID = (names.INVALID_INPUTS_TOTAL, names.FEATURE_VALUES_TOTAL, {"reason": "wrong_type"})
@@ -188,6 +195,13 @@ CASES = (
     burn("latency", "Slow", 0.1, 0.0499, slow),
     burn("valid_inputs", "Fast", 0.1, 0.0599, partial(part_of, *INVALID)),
     burn("valid_inputs", "Slow", 0.02, 0.0099, partial(part_of, *INVALID)),
+    Case(
+        "PredictionObjectiveUnmeasured",
+        60,
+        (PROMISED, *promises(3)),
+        (PROMISED, *promises(4)),
+        TARGET | NAMED | {"objective": "valid_inputs"},
+    ),
     Case("PredictionFeatureBroken", 10, broken(0.25), broken(0.5), TARGET | FEATURE | {"window": "1h"}, "25%"),
     simple("PredictionFeatureIncomplete", 10, names.FEATURE_COMPLETENESS, FEATURE, 0.9875, 0.99, "98.75%"),
     ratio(

@@ -13,13 +13,16 @@ FIRES_ON_ABSENCE = {"PredictionExporterAbsent"}
 FIRES_ON_NAN = {
     "PredictionStatisticNaN",
     "PredictionLatencyHigh",  # a quantile of buckets that are NaN is the highest bound; counts are never NaN
-    "PredictionDriftCheckAbsent",  # these two ask for the absence of a series, whatever the value of the one beside it
+    "PredictionDriftCheckAbsent",  # these ask for the absence of a series, whatever the value of the one beside it
     "PredictionRecordsAbsent",
+    "PredictionObjectiveUnmeasured",
 }
 FIRES_WITHOUT_ONE = {
     "PredictionLatencyHigh",  # a quantile is taken over the buckets there are
     "PredictionFalseAlertsHigh",  # a share is taken over the verdicts there are
+    "PredictionObjectiveUnmeasured",  # of any objective
 }
+REMEMBERS = {"PredictionObjectiveUnmeasured"}  # what it misses counts for 30 days
 TWINS = ("model_name", "instance", "job")  # by which of its labels an alert tells two subjects apart, the first it has
 RESTART = 2  # minutes that the exporter does not answer
 
@@ -51,7 +54,7 @@ def stale(case: Case) -> Iterator[Test]:
         ended = [{"series": one.key(), "values": f"{values(one.value, told)} stale"} for one in case.fires]
         yield {"input_series": ended, "promql_expr_test": [firing_count(case, told, 1), firing_count(case, gone, 0)]}
     missed = [one for one in case.calm if one.key() not in {other.key() for other in case.fires}]
-    if missed:
+    if missed and case.alert not in REMEMBERS:
         series = inputs(case.fires, 2 * case.at + 10)
         series += [{"series": one.key(), "values": f"{values(one.value, 4)} stale"} for one in missed]
         silent, told_of = nobody(case.alert, case.at + 4), somebody(case.at + 5, case)

@@ -120,7 +120,8 @@ def test_between_two_batches_of_outcomes_a_burn_goes_on_until_a_better_batch(tmp
     ],
 )
 def test_a_burn_that_no_failure_could_reach_has_no_alert(objectives: str, names_: list[str]) -> None:
-    assert [alert.name for alert in burn_alerts(promising(objectives))] == names_
+    found = [alert.name for alert in burn_alerts(promising(objectives))]
+    assert [name for name in found if "Burn" in name] == names_
 
 
 @pytest.mark.parametrize(
