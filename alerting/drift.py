@@ -30,7 +30,7 @@ def _feature_drift(config: Config, degree: str, severity: Severity, threshold: T
         for level in levels(config, threshold)
     )
     return Alert(
-        name=f"FeatureDrift{degree}",
+        name=f"PredictionFeatureDrift{degree}",
         severity=severity,
         expr=expr,
         hold=STATISTIC,
@@ -122,7 +122,7 @@ def _unusual(config: Config) -> Alert:
         for level in grouped(config, lambda model: (0.0, model.drift.window))
     )
     return Alert(
-        name="FeatureDriftUnusual",
+        name="PredictionFeatureDriftUnusual",
         severity="info",  # unusual is not large: of the size, and so of what to do, the fixed levels speak
         expr=expr,
         hold=STATISTIC,
@@ -138,8 +138,8 @@ def _unusual(config: Config) -> Alert:
             "oftener than `drift.false_alarms_per_month` allows, all features of the model together. It says that "
             "something is new, not that it is large.",
             "Row 2 of the dashboard: the score over its threshold, since when, and which features went with it.",
-            "Note it. Just below a fixed level and growing, it is an early word of FeatureDriftMinor; far below, and "
-            "performance stays: leave it. If it comes every season, the reference is too short: build the baseline "
-            "from data that holds one.",
+            "Note it. Just below a fixed level and growing, it is an early word of PredictionFeatureDriftMinor; far "
+            "below, and performance stays: leave it. If it comes every season, the reference is too short: build the "
+            "baseline from data that holds one.",
         ),
     )

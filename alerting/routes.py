@@ -19,7 +19,12 @@ GROUP_INTERVAL = 5 * MINUTE
 HEARTBEAT_INTERVAL = HOUR  # 720 notifications a month: heard in time, and a fraction of the limit on their cost
 REPEAT = {"critical": 4 * HOUR, "warning": 12 * HOUR, "info": DAY}
 
-FEATURE_DRIFT = ("FeatureDriftSevere", "FeatureDriftModerate", "FeatureDriftMinor", "FeatureDriftUnusual")
+FEATURE_DRIFT = (
+    "PredictionFeatureDriftSevere",
+    "PredictionFeatureDriftModerate",
+    "PredictionFeatureDriftMinor",
+    "PredictionFeatureDriftUnusual",
+)
 OUTPUT_DRIFT = ("PredictionDriftSevere", "PredictionDriftModerate")
 BURN = {
     what: (f"Prediction{what}BurnFast", f"Prediction{what}BurnSlow")

@@ -1,7 +1,7 @@
 """The rule file: recording rules first, then the alerts by subject; plain data, pure of the configuration.
 
-Names are CamelCase and begin with Prediction, so that they sort together among others' alerts; the drift of a single
-feature begins with FeatureDrift, the word of its metric; Watchdog is the custom of the field.
+Names are CamelCase and begin with Prediction, so that they sort together among others' alerts; Watchdog is the custom
+of the field.
 """
 
 from collections.abc import Callable

@@ -66,7 +66,7 @@ def feature_drift(degree: str, bad: float, good: float) -> Case:
         )
 
     found = TARGET | FEATURE | {"method": "psi"}
-    return Case(f"FeatureDrift{degree}", 10, series(bad), series(good), found, f"{bad:.3f}")
+    return Case(f"PredictionFeatureDrift{degree}", 10, series(bad), series(good), found, f"{bad:.3f}")
 
 
 def unusual(score: float) -> tuple[Series, ...]:
@@ -175,7 +175,14 @@ CASES = (
     simple("PredictionDriftSevere", 10, names.PREDICTION_DRIFT_SCORE, OUTPUT, 0.3, 0.299, "0.300"),
     simple("PredictionDriftModerate", 10, names.PREDICTION_DRIFT_SCORE, OUTPUT, 0.15, 0.149, "0.150"),
     simple("PredictionFeaturesDrifted", 10, names.DRIFTED_FEATURES, WINDOWED, 3, 2, "3"),
-    Case("FeatureDriftUnusual", 10, unusual(0.041), unusual(0.04), TARGET | FEATURE | {"method": "psi"}, "0.041"),
+    Case(
+        "PredictionFeatureDriftUnusual",
+        10,
+        unusual(0.041),
+        unusual(0.04),
+        TARGET | FEATURE | {"method": "psi"},
+        "0.041",
+    ),
     simple("PredictionAccuracyLow", 10, names.MODEL_ACCURACY, WINDOWED, 0.8475, 0.85, "84.75%"),
     simple("PredictionAucLow", 10, names.MODEL_AUC, WINDOWED, 0.899, 0.9, "0.899"),
     simple(

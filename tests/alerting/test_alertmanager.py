@@ -98,9 +98,9 @@ def silent(url: str) -> dict[str, bool]:
 def test_a_broken_feature_is_told_once_and_its_consequences_are_silent(alertmanager: str, receiver: Receiver) -> None:
     cause = "PredictionFeatureBroken"
     follows = {
-        "FeatureDriftSevere",
-        "FeatureDriftModerate",
-        "FeatureDriftMinor",
+        "PredictionFeatureDriftSevere",
+        "PredictionFeatureDriftModerate",
+        "PredictionFeatureDriftMinor",
         "PredictionFeatureIncomplete",
         "PredictionFeaturesMissing",
         "PredictionFeaturesDrifted",

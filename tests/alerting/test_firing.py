@@ -59,7 +59,10 @@ def test_without_any_data_only_absence_and_the_watchdog_fire(tmp_path: Path) -> 
 def test_drift_elsewhere_does_not_fire(tmp_path: Path, labels: Labels, why: str) -> None:
     score = gauge(names.FEATURE_DRIFT_SCORE, FEATURE | {"method": "psi"} | labels, 0.9)
     verdict = gauge(names.FEATURE_DRIFTED, FEATURE | ({"window": "7d"} if "window" in labels else {}), 1)
-    test = {"input_series": inputs((score, verdict), 30), "alert_rule_test": [nobody("FeatureDriftMinor", 30)]}
+    test = {
+        "input_series": inputs((score, verdict), 30),
+        "alert_rule_test": [nobody("PredictionFeatureDriftMinor", 30)],
+    }
     assert why
     run_promtool(tmp_path, shipped_rules(), [test])
 
@@ -74,7 +77,7 @@ def test_drift_without_a_verdict_of_enough_and_significant_rows_does_not_fire(
     run_promtool(
         tmp_path,
         shipped_rules(),
-        [{"input_series": inputs(tuple(series), 30), "alert_rule_test": [nobody("FeatureDriftMinor", 30)]}],
+        [{"input_series": inputs(tuple(series), 30), "alert_rule_test": [nobody("PredictionFeatureDriftMinor", 30)]}],
     )
 
 
@@ -103,7 +106,7 @@ def test_models_with_thresholds_of_their_own_are_held_against_those(tmp_path: Pa
         )
 
     def severe(*models: str) -> list[dict[str, Any]]:
-        return [firing('alertname="FeatureDriftSevere"', "10m", *({"model_name": model} for model in models))]
+        return [firing('alertname="PredictionFeatureDriftSevere"', "10m", *({"model_name": model} for model in models))]
 
     calm = drift("churn", "1d", 0.29) + drift("price.eu|x", "7d", 0.49) + drift("price.eu|x", "1d", 0.9)
     loud = drift("churn", "1d", 0.3) + drift("price.eu|x", "7d", 0.5) + drift("fraud", "1d", 0.31)
@@ -120,7 +123,7 @@ def test_a_replay_fires_after_two_seconds(tmp_path: Path) -> None:
         gauge(names.FEATURE_DRIFT_SCORE, labels | {"method": "psi"}, 0.3),
         gauge(names.FEATURE_DRIFTED, labels, 1),
     )
-    severe = 'alertname="FeatureDriftSevere"'
+    severe = 'alertname="PredictionFeatureDriftSevere"'
     test = {
         "input_series": inputs(series, 10),
         "promql_expr_test": [firing(severe, "1s"), firing(severe, "2s", {"feature": "temp"})],

@@ -1,5 +1,6 @@
 """The rules as data: what every alert carries, which metrics expressions know, what thresholds and durations become."""
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -65,13 +66,25 @@ def test_every_alert_is_held_graded_told_and_linked(config: Config) -> None:
         ] == [1, 1]
 
 
+NAME = re.compile(r"Prediction([A-Z][a-z]+)+(NaN)?|Watchdog")
+
+
 def test_names_are_camel_case_with_a_common_first_word() -> None:
     found = [alert.name for alert in alerts(COMMITTED)]
     assert len(set(found)) == len(found)
-    assert all(
-        re.fullmatch(r"(Prediction|FeatureDrift)([A-Z][a-z]+)+(NaN)?|Watchdog|PredictionStatisticNaN", name)
-        for name in found
-    )
+    assert all(NAME.fullmatch(name) for name in found)
+
+
+def test_an_alert_that_code_names_exists() -> None:
+    """A misspelled name in a route, an inhibition or a response would never match, and never say so."""
+    known = {alert.name for alert in alerts(COMMITTED)}
+    nodes = [node for path in (ROOT / "alerting").rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    pieces = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+    typed = {node.value for node in nodes if isinstance(node, ast.Constant) and id(node) not in pieces}
+    form = re.compile(r"(Prediction|FeatureDrift)([A-Z][a-z]+)+(NaN)?")
+    named = {text for text in typed if isinstance(text, str) and form.fullmatch(text)}
+    assert named
+    assert named <= known
 
 
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')

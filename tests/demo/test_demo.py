@@ -30,9 +30,11 @@ def test_the_demo_shows_drift_decay_and_a_firing_alert_and_leaves_nothing_runnin
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS + 60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line for line in done.stdout.splitlines() if "flights=" in line]
-    severe = [set(match[1].split()) for line in lines if (match := re.search(r"FeatureDriftSevere\((.*?)\)", line))]
+    severe = [
+        set(match[1].split()) for line in lines if (match := re.search(r"PredictionFeatureDriftSevere\((.*?)\)", line))
+    ]
     auc = [float(match[1]) for line in lines if (match := re.search(r"28d=([0-9.]+)", line))]
-    assert "FeatureDrift" not in lines[0]
+    assert "PredictionFeatureDrift" not in lines[0]
     assert {"temp", "pressure"} <= set().union(*severe)
     assert not {"hour", "distance"} & set().union(*severe)
     assert auc[0] > 0.8

@@ -43,17 +43,17 @@ def alert(name: str, severity: str, state: str, **labels: str) -> dict[str, obje
 
 ALERTS = [
     alert("PredictionAucLow", "warning", "active", model_name="flight_delay", window="1d"),
-    alert("FeatureDriftSevere", "critical", "active", model_name="flight_delay", feature="temp"),
-    alert("FeatureDriftSevere", "critical", "active", model_name="flight_delay", feature="pressure"),
+    alert("PredictionFeatureDriftSevere", "critical", "active", model_name="flight_delay", feature="temp"),
+    alert("PredictionFeatureDriftSevere", "critical", "active", model_name="flight_delay", feature="pressure"),
     alert("Watchdog", "none", "active"),
-    alert("FeatureDriftMinor", "info", "suppressed", model_name="flight_delay", feature="pressure"),
+    alert("PredictionFeatureDriftMinor", "info", "suppressed", model_name="flight_delay", feature="pressure"),
     alert("PredictionAucLow", "warning", "active", model_name="flight_delay", window="28d"),
 ]
 STATUS = Status(
     psi={"temp": 0.41, "pressure": 0.62},
     auc={"1d": 0.58, "28d": 0.71},
     alerts=(
-        Firing("FeatureDriftSevere", "critical", ("pressure", "temp")),
+        Firing("PredictionFeatureDriftSevere", "critical", ("pressure", "temp")),
         Firing("PredictionAucLow", "warning", ("",)),
     ),
 )
@@ -111,15 +111,22 @@ def test_a_server_that_does_not_answer_leaves_the_status_blank() -> None:
 
 def test_the_table_shows_log_time_drift_auc_and_what_fires(run: Replay) -> None:
     shown_text = text_of(table(STATUS, run))
-    for part in ("Sun 10 Feb 2013 12:00", "12,345", "PSI of pressure", "0.620", "AUC over 28d", "FeatureDriftSevere"):
+    for part in (
+        "Sun 10 Feb 2013 12:00",
+        "12,345",
+        "PSI of pressure",
+        "0.620",
+        "AUC over 28d",
+        "PredictionFeatureDriftSevere",
+    ):
         assert part in shown_text
-    assert "FeatureDriftMinor" not in shown_text
+    assert "PredictionFeatureDriftMinor" not in shown_text
 
 
 def test_the_line_names_the_most_drifted_feature_first(run: Replay) -> None:
     text = line(STATUS, run)
     assert text.index("pressure=0.62") < text.index("temp=0.41")
-    assert text.endswith("firing: FeatureDriftSevere(pressure temp) PredictionAucLow")
+    assert text.endswith("firing: PredictionFeatureDriftSevere(pressure temp) PredictionAucLow")
 
 
 def test_a_terminal_gets_the_table_and_a_pipe_gets_lines_now_and_then(run: Replay) -> None:

@@ -121,9 +121,9 @@ def has_settled(stack: Stack) -> bool:
     alerts = stack.alerts()
     return (
         stack.counted() == stack.logged()
-        and features(alerts, "FeatureDriftSevere", "active") >= DRIFTED
-        and features(alerts, "FeatureDriftModerate", "suppressed") >= DRIFTED
-        and stack.receiver.features("FeatureDriftSevere", "firing") >= DRIFTED
+        and features(alerts, "PredictionFeatureDriftSevere", "active") >= DRIFTED
+        and features(alerts, "PredictionFeatureDriftModerate", "suppressed") >= DRIFTED
+        and stack.receiver.features("PredictionFeatureDriftSevere", "firing") >= DRIFTED
     )
 
 
@@ -131,6 +131,6 @@ def has_recovered(stack: Stack) -> bool:
     left = {alert["labels"].get("feature") for alert in stack.alerts()}
     return (
         stack.counted() == stack.logged()
-        and stack.receiver.features("FeatureDriftSevere", "resolved") >= DRIFTED
+        and stack.receiver.features("PredictionFeatureDriftSevere", "resolved") >= DRIFTED
         and not left & DRIFTED
     )

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 QUIET = {"distance", "hour"}
 """What is flown, and when in the day, hardly changes from month to month."""
 
-DRIFT = "FeatureDrift.*"
+DRIFT = "PredictionFeatureDrift.*"
 
 
 def values(stack: Stack, expr: str, at: Moment) -> list[float]:
@@ -52,7 +52,9 @@ def test_the_exporter_has_counted_every_flight_that_was_logged(
 
 
 def test_january_itself_has_not_drifted(calm: Moment) -> None:
-    assert [alert["labels"] for alert in calm.alerts if alert["labels"]["alertname"].startswith("FeatureDrift")] == []
+    assert [
+        alert["labels"] for alert in calm.alerts if alert["labels"]["alertname"].startswith("PredictionFeatureDrift")
+    ] == []
 
 
 def test_auc_falls_when_the_weather_changes(stack: Stack, calm: Moment, drifted: Moment) -> None:
@@ -65,7 +67,7 @@ def test_auc_falls_when_the_weather_changes(stack: Stack, calm: Moment, drifted:
 
 
 def test_severe_drift_fires_for_the_weather_and_never_for_what_stays(stack: Stack, drifted: Moment) -> None:
-    severe = features(drifted.alerts, "FeatureDriftSevere", "active")
+    severe = features(drifted.alerts, "PredictionFeatureDriftSevere", "active")
     assert severe >= DRIFTED
     assert severe <= {name for name, value in psi(stack, drifted).items() if value >= 0.3}
     assert not severe & QUIET
@@ -75,9 +77,9 @@ def test_graver_drift_suppresses_the_lesser_alerts_of_its_feature(drifted: Momen
     severe = {
         alert["fingerprint"]: alert["labels"]["feature"]
         for alert in drifted.alerts
-        if alert["labels"]["alertname"] == "FeatureDriftSevere"
+        if alert["labels"]["alertname"] == "PredictionFeatureDriftSevere"
     }
-    for lesser in ("FeatureDriftModerate", "FeatureDriftMinor"):
+    for lesser in ("PredictionFeatureDriftModerate", "PredictionFeatureDriftMinor"):
         silent = [alert for alert in drifted.alerts if alert["labels"]["alertname"] == lesser]
         silent = [alert for alert in silent if alert["labels"]["feature"] in DRIFTED]
         assert {alert["labels"]["feature"] for alert in silent} == DRIFTED
@@ -89,16 +91,16 @@ def test_graver_drift_suppresses_the_lesser_alerts_of_its_feature(drifted: Momen
 
 def test_the_receiver_hears_of_the_gravest_drift_with_words_and_links(stack: Stack, drifted: Moment) -> None:
     assert drifted.time
-    told = stack.receiver.alerts("FeatureDriftSevere", "firing")
+    told = stack.receiver.alerts("PredictionFeatureDriftSevere", "firing")
     assert {alert["labels"]["feature"] for alert in told} >= DRIFTED
     for alert in told:
         assert alert["annotations"]["summary"].startswith(alert["labels"]["feature"])
-        assert alert["annotations"]["runbook_url"].endswith("/runbook#FeatureDriftSevere")
+        assert alert["annotations"]["runbook_url"].endswith("/runbook#PredictionFeatureDriftSevere")
         assert f"var-feature={alert['labels']['feature']}" in alert["annotations"]["dashboard_url"]
 
 
 def test_when_january_comes_again_the_alerts_are_told_to_be_over(stack: Stack, recovered: Moment) -> None:
-    assert stack.receiver.features("FeatureDriftSevere", "resolved") >= DRIFTED
+    assert stack.receiver.features("PredictionFeatureDriftSevere", "resolved") >= DRIFTED
     assert [alert["labels"] for alert in recovered.alerts if alert["labels"].get("feature") in DRIFTED] == []
     assert all(psi(stack, recovered)[name] < 0.1 for name in DRIFTED)
 
@@ -109,5 +111,5 @@ def test_what_stays_the_same_was_quiet_throughout(stack: Stack, calm: Moment, re
     length = int(recovered.time - calm.time) + 60
     assert stack.query(f'ALERTS{{alertname=~"{DRIFT}",feature=~"{quiet}"}}[{length}s]', recovered.time) == []
     assert stack.query(f'ALERTS{{alertname=~"{DRIFT}",feature="temp"}}[{length}s]', recovered.time) != []
-    for name in ("FeatureDriftSevere", "FeatureDriftModerate", "FeatureDriftMinor"):
+    for name in ("PredictionFeatureDriftSevere", "PredictionFeatureDriftModerate", "PredictionFeatureDriftMinor"):
         assert not stack.receiver.features(name, "firing") & QUIET
