@@ -43,7 +43,6 @@ class Burn:
 
 FAST = Burn("Fast", "critical", (Pair(HOUR, 5 * MINUTE, 14.4), Pair(6 * HOUR, 30 * MINUTE, 6)), BURN, pages=True)
 SLOWLY = Burn("Slow", "warning", (Pair(DAY, 2 * HOUR, 3), Pair(3 * DAY, 6 * HOUR, 1)), SLOW, pages=False)
-BY_OUTCOMES = "accuracy"
 
 
 def burn_alerts(config: Config) -> tuple[Alert, ...]:
@@ -62,7 +61,7 @@ def _unmeasured(config: Config) -> Alert:
             f'label_replace({select(names.MODEL_INFO, models)}, "{OBJECTIVE}", "{objective.key}", "", "")\n'
             f"unless {on} {names.OBJECTIVE_BUDGET_LEFT}"
             for objective in kept(config)
-            for models in _promising(objective, config).values()
+            for models in objective.budgets(config).values()
         ),
         hold=SLOW,
         labels=(MODEL_NAME,),
@@ -79,10 +78,6 @@ def _unmeasured(config: Config) -> Alert:
             "model, or take the objective out of the configuration.",
         ),
     )
-
-
-def _promising(objective: Objective, config: Config) -> dict[bool, Models]:
-    return alike(config, lambda model: objective.key in model.objectives.targets or None)
 
 
 def _alert(objective: Objective, burn: Burn, config: Config) -> Alert:
@@ -124,16 +119,17 @@ def _expr(
         select(names.OBJECTIVE_BAD_EVENT_RATIO, models, **{OBJECTIVE: objective.key, BURN_WINDOW: duration(window)})
         for window in (pair.long, pair.short)
     )
-    late = objective.key == BY_OUTCOMES
     agrees = (
         f"unless ignoring ({BURN_WINDOW}) {shorter} <= {limit}"
-        if late
+        if objective.late
         else f"and ignoring ({BURN_WINDOW}) {shorter} > {limit}"
     )
     bad = select(names.OBJECTIVE_BAD_EVENTS, models, **{OBJECTIVE: objective.key})
     spans = pace.range_seconds(pair.long) / pace.range_seconds(EVENTS_RANGE)
     enough = f"and ignoring ({BURN_WINDOW}) avg_over_time({bad}[{pace.range(pair.long)}]) * {number(spans)} >= {least}"
-    return "\n".join([f"{longer} > {limit}", agrees, enough, *([_recent(pair, pace)] if late and pages else [])])
+    return "\n".join(
+        [f"{longer} > {limit}", agrees, enough, *([_recent(pair, pace)] if objective.late and pages else [])]
+    )
 
 
 def _recent(pair: Pair, pace: Pace) -> str:

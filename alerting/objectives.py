@@ -27,11 +27,15 @@ Events = Callable[[Config, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """One kind of promise: its key in the configuration, and the expressions of its events in a range."""
+    """One kind of promise: its key in the configuration, and the expressions of its events in a range.
+
+    `late` ones count outcomes, which say something of predictions made before.
+    """
 
     key: str
     events: Events
     bad: Events
+    late: bool = False
 
     def budgets(self, config: Config) -> dict[float, Models]:
         """The models by the share of bad events that they are allowed."""
@@ -123,7 +127,7 @@ def _slow(config: Config, window: str) -> str:
 
 
 OBJECTIVES = (
-    Objective("accuracy", _counted(names.LABELLED_PREDICTIONS_TOTAL), _wrong),
+    Objective("accuracy", _counted(names.LABELLED_PREDICTIONS_TOTAL), _wrong, late=True),
     Objective("availability", _counted(names.PREDICTION_REQUESTS_TOTAL), _failed),
     Objective("latency", _counted(f"{names.PREDICTION_LATENCY_SECONDS.name}_count"), _slow),
     Objective("valid_inputs", _counted(names.FEATURE_VALUES_TOTAL), _counted(names.INVALID_INPUTS_TOTAL, "reason")),

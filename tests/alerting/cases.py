@@ -217,7 +217,7 @@ CASES = (
         INVALID,
         "2%",
         0.02,
-        0.009,
+        0.01,
     ),
     ratio(
         "PredictionFeaturesMissing",
@@ -225,7 +225,7 @@ CASES = (
         (names.MISSING_FEATURES_TOTAL, names.FEATURE_VALUES_TOTAL, {}),
         "0.2%",
         0.002,
-        0.0009,
+        0.001,
     ),
     Case("PredictionLatencyHigh", 6, latency(0), latency(0.96), JOB | MODEL, "242.5ms", memory=5),
     ratio(
@@ -234,7 +234,7 @@ CASES = (
         FAILED,
         "2%",
         0.02,
-        0.009,
+        0.01,
     ),
     cost("PredictionLogStorageCostHigh", "log_storage", 100),
     cost("PredictionMonitoringComputeCostHigh", "compute", 50),

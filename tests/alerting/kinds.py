@@ -147,10 +147,12 @@ def renamed(series: tuple[Series, ...], case: Case) -> tuple[Series, ...]:
 
 
 def restarted(series: tuple[Series, ...], begins: int, end: int) -> list[dict[str, str]]:
+    """Counters lose unlike amounts, or what a difference takes for growth would cancel out in a ratio."""
+    after = end - begins
     return [
         {
             "series": one.key(),
-            "values": f"{values(one.value, begins, start=1_000_000)} _x{RESTART} {values(one.value, end - begins)}",
+            "values": f"{values(one.value, begins, 10 ** (6 - place % 6))} _x{RESTART} {values(one.value, after)}",
         }
-        for one in series
+        for place, one in enumerate(series)
     ]
