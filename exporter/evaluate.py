@@ -60,7 +60,7 @@ class Evaluation:
         return Profile(layout, sum_packed(parts, layout.size))
 
     def _errors(self, model: str, version: str, totals: Profile) -> dict[str, float]:
-        source = "reports" if totals.part("reported")[0] else "records"
+        source = "reports" if totals.is_reported else "records"
         errors = self.delta.errors.items()
         return {error: n for (m, v, error, s), n in errors if (m, v, s) == (model, version, source)}
 
