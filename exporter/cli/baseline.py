@@ -1,8 +1,12 @@
 """The commands about reference data: build a baseline, look at it, hold two against each other, propose a schema."""
 
+import json
+import sys
 import time
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +16,15 @@ from exporter.config import load_config, parse_duration
 baseline_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Reference data and the baselines made from it."
 )
+
+WIDE = 240  # characters; a file or a pager has no width of its own
+
+
+class Form(StrEnum):
+    """How baselines are printed."""
+
+    table = "table"
+    json = "json"
 
 
 @baseline_app.command("build")
@@ -34,3 +47,43 @@ def baseline_build(
     rows, features = baseline.provenance.rows, len(baseline.features)
     typer.echo(f"{out}: baseline {baseline.fingerprint} of {model}, {rows} rows, {features} features", err=True)
     typer.echo(told(chosen, baseline), err=True)
+
+
+@baseline_app.command("show")
+def baseline_show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A baseline file.")],
+    form: Annotated[Form, typer.Option("--format")] = Form.table,
+) -> None:
+    """Print what a baseline holds: provenance, features, performance, usual ranges."""
+    from exporter.baseline import read_baseline
+    from exporter.baseline_show import summary, tables
+
+    found = summary(read_baseline(file), str(file))
+    _print(found, tables(found), form)
+
+
+@baseline_app.command("diff")
+def baseline_diff(
+    before: Annotated[Path, typer.Argument(metavar="A", help="A baseline file.")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    form: Annotated[Form, typer.Option("--format")] = Form.table,
+) -> None:
+    """Print what differs between two baselines; exit status 0 when nothing does, 1 when something does."""
+    from exporter.baseline import read_baseline
+    from exporter.baseline_diff import difference, tables
+
+    found = difference(read_baseline(before), read_baseline(after))
+    _print(found, tables(found, (str(before), str(after))), form)
+    raise typer.Exit(0 if found["equal"] else 1)
+
+
+def _print(found: Mapping[str, Any], tables: Iterable[Any], form: Form) -> None:
+    """To standard output; tables are as wide as the terminal, or as they need where there is none."""
+    if form is Form.json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else WIDE, markup=False, highlight=False)
+    for table in tables:
+        console.print(table)
