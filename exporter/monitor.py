@@ -103,6 +103,16 @@ class Monitor:
         starts = {window_start(at, length) for length in self.windows.values()}
         return starts.union(*(stretch for model in self.config.models for stretch in self.periods(model, at).values()))
 
+    def warnings(self) -> Iterator[str]:
+        """What is in order and yet surely not meant, each with its path and the remedy."""
+        for index, model in enumerate(self.config.models):
+            spreads = self.baselines[model.name].spreads
+            if spreads is not None and spreads.features and spreads.window != model.drift.window:
+                yield (
+                    f"models[{index}].drift.window: {model.drift.window}, but the baseline learned its calibrated "
+                    f"thresholds for {spreads.window}, so there are none; build the baseline again"
+                )
+
     def engine(self, ledger: Ledger) -> Engine:
         """An engine that remembers in `ledger`."""
         return Engine(self.kernels, ledger, self.config.limits.versions)

@@ -75,12 +75,18 @@ class Exporter:
         self._scopes: tuple[Scope, ...] = ()
         self._due = 0.0
         self._handles: dict[Inode, Handle] = {}
-        self._open(Monitor.load(load_config(path), str(path)))
+        self._open(self._load())
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._reloading = threading.Lock()
         self._asked: _Reload | None = None
         self._thread = threading.Thread(target=self._run, name="exporter", daemon=True)
+
+    def _load(self) -> Monitor:
+        monitor = Monitor.load(load_config(self._path), str(self._path))
+        for warning in monitor.warnings():
+            log.warning("%s: %s", self._path, warning)
+        return monitor
 
     def _open(self, monitor: Monitor) -> None:
         """Work with `monitor` and its state from now on; ConfigError when that state cannot be used."""
@@ -136,7 +142,7 @@ class Exporter:
         """Load the configuration file anew; its problems when the old one stays in force."""
         with self._reloading:
             try:
-                asked = _Reload(Monitor.load(load_config(self._path), str(self._path)))
+                asked = _Reload(self._load())
                 self._asked = asked
                 self._wake.set()
                 asked.answer.result(_RELOAD_SECONDS)

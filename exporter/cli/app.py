@@ -67,6 +67,8 @@ def check_config(
         raise typer.BadParameter("give the configuration file", param_hint="FILE")
     config = load_config(path)
     monitor = Monitor.load(config, str(path))
+    for warning in monitor.warnings():
+        typer.echo(f"{path}: {warning}", err=True)
     series = forecast_series(monitor)
     if series > config.limits.series:
         problem = f"limits.series: about {series} series are to be expected, {config.limits.series} are allowed"
