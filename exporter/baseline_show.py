@@ -130,6 +130,15 @@ def _usual(usual: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Table:
     return table
 
 
+def brief(feature: Mapping[str, Any]) -> str:
+    """A feature's summary in a line."""
+    numeric = feature["kind"] == "numeric"
+    outside = ("out of range", "out_of_range_ratio") if numeric else ("unseen", "unseen_ratio")
+    odd = (("missing", "missing_ratio"), ("invalid", "invalid_ratio"), outside)
+    shares = (f", {percent(feature[key])} {word}" for word, key in odd if feature[key])
+    return f"{feature['kind']}, {held(feature)}{''.join(shares)}"
+
+
 def held(feature: Mapping[str, Any]) -> str:
     """A feature's range, or its categories, in a few words."""
     if feature["kind"] == "numeric":
