@@ -23,7 +23,7 @@ from exporter.monitor import Monitor, ingestion_samples
 from exporter.profile.layout import Profile
 from exporter.profile.packed import sum_packed
 from exporter.snapshot import Snapshot, take_snapshot
-from exporter.windows import bucket_starts, segment_starts, window_start
+from exporter.windows import Stretch, bucket_starts, segment_starts, window_start
 
 _THREADS = 2  # that count beside each other; more hold more pieces in memory, and Python's lock lets few work at once
 
@@ -40,6 +40,7 @@ class Evaluation:
     def scopes(self) -> Iterator[Scope]:
         """One scope for each model and version seen."""
         config = self.monitor.config
+        pasts = {model.name: self.monitor.pasts(model, self.at, self) for model in config.models}
         for model, version in sorted({key[:2] for key in self.delta.profiles}):
             windows = {
                 name: self._profile(model, version, window_start(self.at, length))
@@ -47,7 +48,8 @@ class Evaluation:
             }
             totals = self._profile(model, version, 0)
             errors = self._errors(model, version, totals)
-            yield Scope(config.model(model), version, config.costs, windows, totals, errors)
+            complete = self.monitor.complete(self.oldest(model)[version], self.at)
+            yield Scope(config.model(model), version, config.costs, windows, totals, errors, complete, pasts[model])
 
     def _profile(self, model: str, version: str, since: int) -> Profile:
         layout = self.monitor.layouts[model]
@@ -58,6 +60,21 @@ class Evaluation:
             for packed in several
         ]
         return Profile(layout, sum_packed(parts, layout.size))
+
+    def past(self, model: str, stretch: Stretch) -> Profile:
+        """The sum over all versions of what lies in `stretch`."""
+        layout, profiles = self.monitor.layouts[model], self.delta.profiles.items()
+        within = (packed for (owner, _, start), several in profiles
+                  if owner == model and stretch.first <= start < stretch.last for packed in several)  # fmt: skip
+        return Profile(layout, sum_packed(within, layout.size))
+
+    def oldest(self, model: str) -> dict[str, int]:
+        """Where each version's oldest records stand."""
+        oldest: dict[str, int] = {}
+        for owner, version, start in self.delta.profiles:
+            if owner == model:
+                oldest[version] = min(start, oldest.get(version, start))
+        return oldest
 
     def _errors(self, model: str, version: str, totals: Profile) -> dict[str, float]:
         source = "reports" if totals.is_reported else "records"
@@ -104,7 +121,7 @@ def _count(monitor: Monitor, files: Sequence[LogFile], at: float | None, until: 
     """Count `files` in the stretches that windows ending `at` need; in buckets when it is not known yet."""
     period: Period = lambda ts: bucket_starts(ts, 0)  # noqa: E731 - either one or the other
     if at is not None:
-        period = partial(segment_starts, end=at, lengths=monitor.windows.values())
+        period = partial(segment_starts, bounds=monitor.bounds(at))
     result = Evaluation(monitor, -math.inf if at is None else at)
     with duckdb.connect(config={"threads": 2}) as connection:
         job = _Job(monitor, TransientLedger(connection), period, latest, until)

@@ -86,7 +86,7 @@ class ParquetReader:
         rows = table.num_rows
         read = {name: combined(table.column(name)) for name in table.column_names}
         if "features" in read:
-            read |= _unnested(read.pop("features"))
+            read |= unnested(read.pop("features"))
 
         def text(name: str, default: str | None = None) -> TextColumn:
             if name in read:
@@ -121,7 +121,7 @@ def _no_numbers(rows: int) -> NumericColumn:
     return NumericColumn(np.zeros(rows), np.ones(rows, dtype=bool))
 
 
-def _unnested(features: pa.Array) -> dict[str, pa.Array]:
+def unnested(features: pa.Array) -> dict[str, pa.Array]:
     """Each field of a struct as a column, null where the struct is; none of a column that holds nothing at all."""
     if pa.types.is_null(features.type):
         return {}
