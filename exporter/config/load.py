@@ -2,41 +2,53 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
+from exporter.config.base import Section
 from exporter.config.root import Config
 from exporter.errors import ConfigError
+
+Kind = TypeVar("Kind", bound=Section)
 
 
 def load_config(path: Path) -> Config:
     """Read and check the configuration at `path`; ConfigError names every problem with its path in the file."""
+    return parse_config(read_text(path), source=str(path), folder=path.parent)
+
+
+def parse_config(text: str, source: str = "configuration", folder: Path = Path()) -> Config:
+    """Check the YAML `text`; relative paths in it are seen from `folder`."""
+    config = parse_section(Config, text, source, "the keys log and models")
+    config._folder = folder  # noqa: SLF001 - set once, by the one maker of configurations
+    return config
+
+
+def read_text(path: Path) -> str:
+    """The text of the YAML file at `path`; ConfigError when there is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         reason = error.strerror or "cannot be read"
         raise ConfigError(str(path), [f"{reason}; give the path of an existing YAML file"]) from error
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), [f"not UTF-8 text at byte {error.start}; save it as UTF-8"]) from error
-    return parse_config(text, source=str(path), folder=path.parent)
 
 
-def parse_config(text: str, source: str = "configuration", folder: Path = Path()) -> Config:
-    """Check the YAML `text`; relative paths in it are seen from `folder`."""
+def parse_section(kind: type[Kind], text: str, source: str, keys: str) -> Kind:
+    """The YAML `text` as a `kind`, which has `keys` at its top; ConfigError names every problem with its path."""
     try:
         data = yaml.load(text, Loader=UniqueKeyLoader)  # noqa: S506 - a subclass of the safe loader
     except yaml.YAMLError as error:
         raise ConfigError(source, [yaml_problem(error)]) from error
     if not isinstance(data, dict):
-        raise ConfigError(source, ["expected a mapping with the keys log and models at the top"])
+        raise ConfigError(source, [f"expected a mapping with {keys} at the top"])
     try:
-        config = Config.model_validate(data)
+        return kind.model_validate(data)
     except ValidationError as error:
         raise ConfigError(source, list(problems_of(error))) from error
-    config._folder = folder  # noqa: SLF001 - set once, by the one maker of configurations
-    return config
 
 
 def config_schema() -> dict[str, Any]:

@@ -5,10 +5,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from exporter.config.base import Duration, Label, Positive, Section, Share
+from exporter.config.base import Duration, Label, Positive, Section, Share, parse_duration
 from exporter.config.objectives import Objectives
 
+WEEK_SECONDS = 7 * 86_400
+
 Task = Literal["binary", "multiclass", "regression"]
+Period = Literal["previous", "last_week"]
 DriftMethod = Literal["psi", "js", "ks", "chi2", "hellinger", "tv", "wasserstein"]
 
 
@@ -60,11 +63,29 @@ class Drift(Section):
         1, description="Calibrated thresholds: alarms without drift, all features together, one verdict a window."
     )
 
+    periods: tuple[Period, ...] = Field(
+        (), description="Hold the drift window against the model's own past too: the window before, or a week ago."
+    )
+
     @model_validator(mode="after")
     def _psi_is_there(self) -> Self:
         if "psi" not in self.methods:
             raise ValueError("methods must hold psi: verdicts and alerts stand on it")
         return self
+
+    @model_validator(mode="after")
+    def _periods_are_apart(self) -> Self:
+        if len(set(self.periods)) < len(self.periods):
+            raise ValueError("periods must differ")
+        if "last_week" in self.periods and parse_duration(self.window) >= WEEK_SECONDS:
+            raise ValueError("periods: last_week needs a window shorter than 7d; name previous instead")
+        return self
+
+    @property
+    def reach(self) -> int:
+        """Seconds from the window's end back to where the earliest of it and its periods starts, within an hour."""
+        length = parse_duration(self.window)
+        return length + max((length if period == "previous" else WEEK_SECONDS for period in self.periods), default=0)
 
 
 class Model(Section):

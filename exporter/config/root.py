@@ -100,6 +100,21 @@ class Config(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _remembered(self) -> Self:
+        retention = parse_duration(self.limits.retention)
+        for window in self.evaluation.windows:
+            if parse_duration(window) > retention:
+                raise ValueError(f"limits.retention: {self.limits.retention} is shorter than the window {window}; "
+                                 "raise it or drop the window")  # fmt: skip
+        for index, model in enumerate(self.models):
+            if model.drift.periods and model.drift.reach >= retention:
+                raise ValueError(
+                    f"limits.retention: {self.limits.retention} must be longer than the {model.drift.reach // 3_600} h "
+                    f"that models[{index}].drift.periods look back; raise it or drop the period"
+                )
+        return self
+
     def resolve(self, path: Path | str) -> Path:
         """`path` as seen from the configuration file's folder."""
         return self._folder / path
