@@ -103,7 +103,7 @@ def notifications(a_minute: float) -> tuple[Series, ...]:
 
 
 def responses(seconds: float) -> tuple[Series, ...]:
-    name = names.ALERT_RESPONSE_SECONDS
+    name = names.ALERT_RESPONSE_SECONDS.name
     return (gauge(f"{name}_sum", {}, Rate(seconds)), gauge(f"{name}_count", {}, Rate(1)))
 
 

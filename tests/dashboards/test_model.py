@@ -21,6 +21,7 @@ ROWS = {
     Row.QUALITY: "Data quality",
     Row.COST: "Cost and resource usage",
     Row.EXPORTER: "The exporter itself",
+    Row.RESPONDER: "The alert responder",
 }
 MOST_SERIES = 1_000
 every_config = pytest.mark.parametrize("name", list(configs()))
@@ -50,7 +51,7 @@ def named(panels_: list[Json]) -> set[str]:
 
 
 @every_config
-def test_the_five_rows_stand_in_order_and_the_exporter_comes_last(name: str) -> None:
+def test_the_five_rows_stand_in_order_and_the_programs_come_last(name: str) -> None:
     rows = [panel["title"] for panel in built(name)["panels"] if panel["type"] == "row"]
     assert rows == list(ROWS.values())
 
