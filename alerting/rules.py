@@ -13,6 +13,7 @@ from alerting.health import health_alerts, watchdog_alerts
 from alerting.performance import performance_alerts
 from alerting.quality import operations_alerts, quality_alerts
 from alerting.recording import recordings
+from alerting.response import responder_alerts
 from exporter.config import Config
 
 SUBJECTS: dict[str, Callable[[Config], tuple[Alert, ...]]] = {
@@ -22,6 +23,7 @@ SUBJECTS: dict[str, Callable[[Config], tuple[Alert, ...]]] = {
     "operations": operations_alerts,
     "cost": cost_alerts,
     "alerting": alerting_alerts,
+    "responder": responder_alerts,
     "exporter": health_alerts,
     "watchdog": watchdog_alerts,
 }

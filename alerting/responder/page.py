@@ -92,11 +92,12 @@ def _article(one: Investigation, csrf: str) -> str:
     first = one.first
     about = " ".join(part for part in (first.model, first.version) if part)
     kind = "ended" if not one.open else "critical" if first.labels.get("severity") == "critical" else ""
+    taken = "acknowledged" if one.acknowledged else "not acknowledged"
     links = " ".join(f'<a href="{escape(url)}">{escape(name)}</a>' for name, url in one.links.items())
     return (
         f'<article id="{escape(one.key)}" class="{kind}" aria-labelledby="{escape(one.key)}-title">'
         f'<h3 id="{escape(one.key)}-title">{escape(first.name)} {escape(about)}</h3>'
-        f'<p class="meta">{_since(first)}, {"" if one.acknowledged else "not "}acknowledged{_verdict(first)}. {links}</p>'
+        f'<p class="meta">{_since(first)}, {taken}{_verdict(first)}. {links}</p>'
         f"<ul>{''.join(map(_alert, one.incidents))}</ul>{_deeds(one.deeds)}{_forms(one, csrf)}</article>"
     )
 

@@ -5,6 +5,7 @@ a renewed one needs no restart. Relative paths are seen from the configuration f
 """
 
 import os
+import ssl
 import string
 from collections.abc import Mapping
 from pathlib import Path
@@ -234,6 +235,14 @@ class Tls(_Section):
 
     cert_file: InFolder
     key_file: InFolder
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.cert_file, self.key_file, password="")
+        except OSError as error:  # what TLS finds wrong is one too
+            raise ValueError(f"{error.strerror or error}; give PEM files that belong together") from error
+        return self
 
 
 class Settings(_Section):

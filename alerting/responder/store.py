@@ -143,11 +143,9 @@ class Store:
 
     def recent(self, since: float) -> list[Incident]:
         """Incidents that are open, or ended after `since` and were not judged; the newest first."""
-        query = (
-            f"SELECT {', '.join(_INCIDENT)} FROM incidents WHERE resolved IS NULL OR (resolved > ? AND verdict IS NULL) "
-            "ORDER BY starts_at DESC, key"
-        )
-        return [_incident(row) for row in self.rows(query, [since])]
+        wanted = "resolved IS NULL OR (resolved > ? AND verdict IS NULL) ORDER BY starts_at DESC, key"
+        found = self.rows(f"SELECT {', '.join(_INCIDENT)} FROM incidents WHERE {wanted}", [since])
+        return [_incident(row) for row in found]
 
     def due(self, kinds: Iterable[Kind], now: float) -> Action | None:
         """The action of these kinds that has waited longest, if any is due."""

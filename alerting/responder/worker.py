@@ -103,8 +103,9 @@ class Worker:
         number, received, body = waiting
         delivery = parse_delivery(body, received)
         fingerprints = {alert.fingerprint for alert in delivery.alerts}
-        state = self.store.state(dry_run=self.settings.dry_run, fingerprints=fingerprints)
-        self.store.record(plan(delivery, self.settings, state), now, number)
+        with self.store.alone():  # or a person's review meanwhile would be overwritten
+            state = self.store.state(dry_run=self.settings.dry_run, fingerprints=fingerprints)
+            self.store.record(plan(delivery, self.settings, state), now, number)
         self.wake()
         return True
 
