@@ -142,6 +142,8 @@ def _end(alert: Alert, delivery: Delivery, state: State) -> Plan:
         return Plan((over,)) + _decided(alert.name, alert.key, "ignored", "ended before it was heard of")
     if last.resolved is not None:
         return _decided(alert.name, last.investigation, "ignored", "its end was told before")
+    if alert.ends_at <= last.starts_at:
+        return _decided(alert.name, last.investigation, "ignored", "a late telling of an earlier end")
     return _resolve(last, max(alert.ends_at, last.starts_at), delivery.received, state)
 
 
