@@ -1,5 +1,6 @@
 """The gate: what goes, what never goes, and what waits; at the boundaries."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -162,4 +163,4 @@ def test_however_requests_come_cooldown_and_budget_hold(settings: Settings, aske
     assert all(sum(time - DAY < other <= time for other in times) <= 3 for time in times)
     for model in "abcd":
         own = [one.settled for one in went if one.model == model]
-        assert all(later - earlier >= 12 * HOUR for earlier, later in zip(own, own[1:], strict=False))
+        assert all(later - earlier >= 12 * HOUR for earlier, later in pairwise(own))

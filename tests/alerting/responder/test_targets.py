@@ -47,7 +47,7 @@ class GitHub:
         self.issues: list[dict[str, Any]] = []
         self.runs: list[dict[str, Any]] = []
 
-    def __call__(self, request: Request) -> tuple[int, Any]:
+    def __call__(self, request: Request) -> tuple[int, Any]:  # noqa: PLR0911 - one for each path
         match request.method, request.path.partition("?")[0].removeprefix("/repos/o/r").split("/")[1:]:
             case "GET", ["issues"]:
                 return 200, self.issues
@@ -90,29 +90,29 @@ def test_a_false_alarm_closes_its_issue_as_not_planned(tmp_path: Path) -> None:
         assert [one.body["state_reason"] for one in target.requests if one.method == "PATCH"] == ["not_planned"]
 
 
-def jira(request: Request) -> tuple[int, Any]:
-    done = {"fields": {"status": {"statusCategory": {"key": jira_status}}}}
-    match request.method, request.path.partition("?")[0]:
-        case "GET", "/rest/api/2/search/jql" | "/rest/api/2/search":
-            return 200, {"issues": jira_found}
-        case "POST", "/rest/api/2/issue":
-            jira_found.append({"key": "ML-7"})
-            return 201, {"key": "ML-7"}
-        case "GET", "/rest/api/2/issue/ML-7/transitions":
-            return 200, {"transitions": jira_transitions}
-        case "POST", "/rest/api/2/issue/ML-7/transitions":
-            jira_transitions.clear()
-            return 204, None
-        case "GET", "/rest/api/2/issue/ML-7":
-            return 200, done
-        case "POST", "/rest/api/2/issue/ML-7/comment":
-            return 201, {}
-    return 404, None
+class Jira:
+    """A project with one issue at most."""
 
+    def __init__(self, *transitions: str, status: str = "done") -> None:
+        self.found: list[dict[str, str]] = []
+        self.transitions = [{"id": str(31 + place), "name": name} for place, name in enumerate(transitions)]
+        self.status = {"fields": {"status": {"statusCategory": {"key": status}}}}
 
-jira_found: list[dict[str, str]] = []
-jira_transitions: list[dict[str, str]] = []
-jira_status = "done"
+    def __call__(self, request: Request) -> tuple[int, Any]:
+        path = request.path.partition("?")[0].removeprefix("/rest/api/2")
+        if (request.method, path) == ("POST", "/issue"):
+            self.found.append({"key": "ML-7"})
+        if (request.method, path) == ("POST", "/issue/ML-7/transitions"):
+            self.transitions.clear()
+        answers = {
+            "/search": {"issues": self.found},
+            "/search/jql": {"issues": self.found},
+            "/issue": {"key": "ML-7"},
+            "/issue/ML-7": self.status,
+            "/issue/ML-7/comment": {},
+            "/issue/ML-7/transitions": {"transitions": self.transitions},
+        }
+        return (200, answers[path]) if path in answers else (404, None)
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,7 @@ jira_status = "done"
 def test_a_jira_issue_is_opened_once_and_closed_once(
     tmp_path: Path, user: dict[str, str], search: str, scheme: str
 ) -> None:
-    jira_found.clear()
-    jira_transitions[:] = [{"id": "31", "name": "Done"}]
-    with Target(jira) as target:
+    with Target(Jira("Done")) as target:
         system = tickets(tmp_path, jira={"url": target.url, "project": "ML", **TOKEN, **user})
         assert [system.open(TICKET), system.open(TICKET)] == ["ML-7", "ML-7"]
         system.close("ML-7", "resolved")
@@ -139,10 +137,8 @@ def test_a_jira_issue_is_opened_once_and_closed_once(
         assert {one.headers["authorization"].partition(" ")[0] for one in target.requests} == {scheme}
 
 
-def test_a_jira_that_offers_no_such_transition_is_told_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(globals(), "jira_status", "new")
-    jira_transitions.clear()
-    with Target(jira) as target:
+def test_a_jira_that_offers_no_such_transition_is_told_which(tmp_path: Path) -> None:
+    with Target(Jira("Start", status="new")) as target:
         system = tickets(tmp_path, jira={"url": target.url, "project": "ML", **TOKEN})
         with pytest.raises(CallError, match=r"no transition called 'Done'; set tickets\.jira\.close_transition"):
             system.close("ML-7", "resolved")
@@ -317,7 +313,7 @@ def test_a_link_that_is_none_is_left_out(tmp_path: Path) -> None:
     assert notification(action, incident, chosen)["text"] == "FeatureDriftModerate: age of churn has drifted"
 
 
-def test_fresh_labels_are_counted_since_the_last_retraining_at_most_a_window_back(tmp_path: Path) -> None:
+def test_fresh_labels_are_counted_since_the_last_retraining_at_most_a_window_back() -> None:
     answer = prometheus({"labelled_predictions_total": [({}, 1234.5)]})
     with Target(answer) as target:
         evidence = Evidence(Access(url=target.url), CALLER)
