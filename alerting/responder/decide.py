@@ -90,7 +90,8 @@ def _retrain(
     if (facts.labels or 0) < retraining.fresh_labels:
         reason = f"labels: {facts.labels:.0f} fresh ones of {action.model}, {retraining.fresh_labels} are needed"
         return Wait(reason, now + LOOK_AGAIN)
-    return Go(f"{action.cause}; {facts.labels or 0:.0f} fresh labels, {len(today)} retrainings in 24 hours")
+    known = f"; {facts.labels:.0f} fresh labels" if facts.labels is not None else ""
+    return Go(f"{action.cause}{known}; {len(today)} other retrainings in 24 hours")
 
 
 def last_retraining(model: str, state: State) -> float:

@@ -17,9 +17,10 @@ article { border: 1px solid #8886; border-left: .4rem solid #d9822b; border-radi
 article.critical { border-left-color: #c4162a; } article.ended { border-left-color: #8886; }
 article:target { outline: 3px solid #1f60c4; }
 h3 { margin: 1rem 0 0; } .meta { margin: 0; opacity: .85; } ul { padding-left: 1.2rem; }
-form { display: inline-block; margin: .2rem .4rem .2rem 0; vertical-align: top; }
+form, details { display: inline-block; margin: .6rem .4rem 0 0; vertical-align: top; }
+details form { margin: .3rem 0 0; }
 button, summary, input { font: inherit; } button, summary { padding: .35rem .8rem; border: 1px solid #8889;
-  border-radius: .3rem; cursor: pointer; } summary { display: inline-block; } details { display: inline-block; }
+  border-radius: .3rem; cursor: pointer; } summary { list-style: none; }
 button:focus-visible, summary:focus-visible, a:focus-visible, input:focus-visible { outline: 3px solid #1f60c4;
   outline-offset: 2px; }
 input { padding: .35rem; } table { border-collapse: collapse; width: 100%; font-size: .9rem; }
@@ -104,7 +105,7 @@ def _article(one: Investigation, csrf: str) -> str:
 
 def _since(incident: Incident) -> str:
     ended = f", ended {_time(incident.resolved)}" if incident.resolved is not None else ""
-    return f"Firing since {_time(incident.starts_at)}{ended}"
+    return f"Firing since {_time(incident.starts_at)}{ended} (UTC)"
 
 
 def _verdict(incident: Incident) -> str:
@@ -121,7 +122,7 @@ def _deeds(deeds: tuple[Deed, ...]) -> str:
         return ""
     rows = (
         f"<tr><td>{KINDS[deed.kind]}</td><td>{escape(deed.standing.replace('_', ' '))}</td>"
-        f"<td>{escape(' '.join(part for part in (deed.reason, deed.result) if part))}</td></tr>"
+        f"<td>{escape('; '.join(part for part in (deed.reason, deed.result) if part))}</td></tr>"
         for deed in deeds
     )
     return _table(("Action", "Standing", "Why"), "".join(rows))

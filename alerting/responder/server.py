@@ -5,6 +5,7 @@ A webhook is answered once its delivery is on disk; what follows from it is the 
 
 import logging
 import signal
+import socket
 import sqlite3
 import time
 from urllib.parse import parse_qs
@@ -27,6 +28,7 @@ from alerting.responder.state import Plan
 from alerting.responder.store import Store
 from alerting.responder.views import offers, view
 from alerting.responder.worker import Worker
+from exporter.errors import PredictionExporterError
 
 logger = logging.getLogger(__name__)
 
@@ -187,14 +189,12 @@ def _not_kept(_: Request, error: Exception) -> Response:
 
 def respond(settings: Settings) -> None:
     """Serve until told to end by SIGTERM or SIGINT."""
+    listener = _listener(settings.listen)
     store = Store(settings.state, time.time())
     worker = Worker(settings, store)
-    host, _, port = settings.listen.rpartition(":")
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings, store, worker),
-            host=host,
-            port=int(port),
             ssl_certfile=settings.tls.cert_file if settings.tls else None,
             ssl_keyfile=settings.tls.key_file if settings.tls else None,
             lifespan="off",
@@ -209,7 +209,16 @@ def respond(settings: Settings) -> None:
     logger.info("%s, listening on %s", "dry run" if settings.dry_run else "acting", settings.listen)
     worker.start()
     try:
-        server.run()
+        server.run([listener])
     finally:
         worker.stop()
         store.close()
+
+
+def _listener(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    try:
+        return socket.create_server((host, int(port)))
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no such port"
+        raise PredictionExporterError(f"listen {address}: {reason}; choose another address") from error

@@ -1,8 +1,9 @@
 """The embedded database: deliveries not yet planned, incidents, actions, and the audit log.
 
 SQLite, not the exporter's DuckDB: this is a queue of small rows, each of which must be on disk before a webhook is
-answered, and SQLite commits such a row some ten times faster. Every change is one transaction; a process that is
-killed at any moment finds itself as it was after the last one.
+answered; SQLite commits one in about half the time (medians of 300 on a busy machine: 4.7 ms to 8.7 ms, and to delete
+one 4.0 ms to 11.4 ms), and lets people read while it writes. Every change is one transaction; a process that is killed
+at any moment finds itself as it was after the last one.
 """
 
 import json

@@ -66,7 +66,8 @@ def view(settings: Settings, store: Store, now: float) -> View:
     """What there is to see at `now`."""
     grouped: dict[str, list[Incident]] = {}
     for incident in store.recent(now - REVIEW_DAYS * DAY):
-        if incident.resolved is None or set(settings.responses_to(incident.name)) - {"notify"}:
+        asked = set(settings.responses_to(incident.name)) - (set() if incident.resolved is None else {"notify"})
+        if asked:
             grouped.setdefault(incident.investigation, []).append(incident)
     every = tuple(_investigation(key, incidents, settings, store) for key, incidents in grouped.items())
     lines = store.rows(

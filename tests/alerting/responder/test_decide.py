@@ -48,7 +48,7 @@ def retraining(settings: Settings, facts: Facts, *runs: Action, by_hand: bool = 
 def test_a_retraining_goes_with_enough_labels_and_says_how_many(settings: Settings) -> None:
     verdict = retraining(settings, ENOUGH)
     assert isinstance(verdict, Go)
-    assert verdict.reason == "age of churn has drifted; 1000 fresh labels, 0 retrainings in 24 hours"
+    assert verdict.reason == "age of churn has drifted; 1000 fresh labels; 0 other retrainings in 24 hours"
 
 
 @pytest.mark.parametrize("labels", [None, 0.0, 999.0])

@@ -208,6 +208,12 @@ def test_a_verdict_counts_each_alert_once(site: Site, verdict: str) -> None:
     assert site.scrape()[names.ALERTS_REVIEWED_TOTAL.name, verdict] == 2
 
 
+def test_what_asks_for_nothing_is_not_shown(site: Site) -> None:
+    site.investigation(alert("Watchdog"))
+    site.log_in()
+    assert "Open investigations (0)" in site.page()
+
+
 def test_an_alert_that_ended_can_still_be_judged(site: Site) -> None:
     start = time.time() - 3600
     key = site.investigation(alert(start=start))
