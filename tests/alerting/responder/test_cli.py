@@ -57,7 +57,7 @@ def test_it_ends_with_0_when_told_to_and_with_1_where_it_cannot_listen(tmp_path:
         second.mkdir()
         other = settings_file(second, listen=f"127.0.0.1:{port}")
         done = subprocess.run([*RESPOND, other], capture_output=True, text=True, check=False, env=os.environ)
-        assert (done.returncode, "Address already in use; choose another" in done.stderr) == (1, True), done.stderr
+        assert (done.returncode, "choose another address" in done.stderr) == (1, True), done.stderr
         settings_file(tmp_path, listen=f"127.0.0.1:{free_port()}")
         alone = subprocess.run([*RESPOND, first], capture_output=True, text=True, check=False, env=os.environ)
         assert (alone.returncode, "another responder uses it" in alone.stderr) == (1, True), alone.stderr
