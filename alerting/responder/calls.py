@@ -9,7 +9,7 @@ from typing import Any, Literal
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
-from alerting.responder.settings import Access, Secret, Webhook
+from alerting.responder.settings import Access, Secret, SecretError, Webhook
 
 MOST_BYTES = 4 * 2**20  # of an answer; GitHub's page of 100 issues is at most a few hundred kilobytes
 
@@ -97,5 +97,5 @@ def _auth(username: str | None, token: Secret | None) -> AuthBase:
 def _secret(secret: Secret | None) -> str:
     try:
         return secret.read() if secret else ""
-    except LookupError as error:
+    except SecretError as error:
         raise CallError(str(error)) from error

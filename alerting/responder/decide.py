@@ -50,6 +50,8 @@ class Facts:
 
 def decide(action: Action, settings: Settings, state: State, facts: Facts, now: float) -> Verdict:
     """Whether `action` may be carried out at `now`."""
+    if not _has_target(action, settings):
+        return Skip("no target is configured any more")
     match action.kind:
         case "retrain" if not action.by_hand and settings.retraining:
             return _retrain(action, settings, settings.retraining, state, facts, now)
@@ -60,6 +62,17 @@ def decide(action: Action, settings: Settings, state: State, facts: Facts, now: 
         case "close_ticket":
             return _close(action, settings, state, now)
     return Go(action.cause)
+
+
+def _has_target(action: Action, settings: Settings) -> bool:
+    tickets = settings.tickets
+    targets: Mapping[str, object] = {
+        "open_ticket": tickets,
+        "close_ticket": tickets,
+        "retrain": settings.retraining,
+        "rollback": settings.rollback,
+    }
+    return action.kind == "notify" or targets[action.kind] is not None
 
 
 def _close(action: Action, settings: Settings, state: State, now: float) -> Verdict:

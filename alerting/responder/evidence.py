@@ -1,10 +1,10 @@
 """What is asked of Prometheus: the drifted features with their numbers, fresh labels, and performance by version."""
 
 import json
+import math
 from dataclasses import dataclass
-from typing import Any
 
-from alerting.responder.calls import Caller
+from alerting.responder.calls import Caller, CallError
 from alerting.responder.settings import Access, Rollback, Settings
 from alerting.responder.state import Incident
 from exporter import names
@@ -61,10 +61,13 @@ class Evidence:
         return {version: (lower[version], upper[version]) for version in lower.keys() & upper.keys()}
 
     def _by(self, expr: str, label: str) -> dict[str, float]:
-        """The values of an instant query by one label."""
+        """The finite values of an instant query by one label; NaN says as little as no series."""
         answer = self.caller.call("POST", self.prometheus, "/api/v1/query", form={"query": expr})
-        series: list[Any] = answer["data"]["result"]
-        return {one["metric"].get(label, ""): float(one["value"][1]) for one in series}
+        try:
+            found = {one["metric"].get(label, ""): float(one["value"][1]) for one in answer["data"]["result"]}
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise CallError("answered nothing that Prometheus would") from error
+        return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def evidence_of(settings: Settings, caller: Caller) -> Evidence | None:

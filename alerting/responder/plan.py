@@ -70,7 +70,9 @@ def plan_schedule(settings: Settings, state: State, now: float) -> Plan:
         last = max(ended, default=state.since)
         if now < last + parse_duration(period):
             continue
-        key = hashlib.sha256(f"{model} {last!r}".encode()).hexdigest()[:16]  # as one asked for twice is one
+        key = hashlib.sha256(f"{model} {last!r}".encode()).hexdigest()[
+            :16
+        ]  # of the run it follows: asked for twice, it is one
         action = Action(f"retrain-{key}", "retrain", model, "", f"scheduled every {period}", now)
         found += Plan(actions=(action,)) + _decided("retrain", "", "planned", f"{model}: {action.cause}")
     return found
@@ -117,7 +119,7 @@ def _respond(response: Response, incident: Incident, settings: Settings, state: 
     refusal = _refusal(response, incident, settings, state)
     if refusal:
         return _decided(kind, incident.investigation, "skipped", refusal)
-    cause = incident.annotations.get("summary", incident.name)
+    cause = " ".join(incident.annotations.get("summary", incident.name).split())  # one line, for logs
     action = Action(f"{kind}-{incident.key}", kind, incident.model, incident.key, cause, incident.told)
     return Plan(actions=(action,)) + _decided(kind, incident.key, "planned", f"{incident.name}: {cause}")
 

@@ -23,7 +23,7 @@ from alerting.responder.metrics import registry_of
 from alerting.responder.page import HEADERS, login_page, page
 from alerting.responder.payload import parse_delivery
 from alerting.responder.plan import plan_acknowledgement, plan_by_hand, plan_review
-from alerting.responder.settings import Settings
+from alerting.responder.settings import SecretError, Settings
 from alerting.responder.state import Plan
 from alerting.responder.store import Store
 from alerting.responder.views import offers, view
@@ -55,7 +55,7 @@ def create_app(settings: Settings, store: Store, worker: Worker) -> Starlette:
             Route("/-/healthy", handlers.healthy),
             Route("/-/ready", handlers.healthy),
         ],
-        exception_handlers={LookupError: _no_secret, _TooLargeError: _too_large, sqlite3.Error: _not_kept},
+        exception_handlers={SecretError: _no_secret, _TooLargeError: _too_large, sqlite3.Error: _not_kept},
     )
 
 

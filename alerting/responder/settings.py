@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic import ValidationError as Invalid
 
 from exporter.config import Duration, NonNegative, UniqueKeyLoader, Url, parse_duration, problems_of, yaml_problem
-from exporter.errors import ConfigError
+from exporter.errors import ConfigError, PredictionExporterError
 
 SHORTEST_TOKEN = 16  # characters: at 6 bits each some 96, beyond guessing over a network
 PLACEHOLDERS = ("model", "version", "alert", "key", "to_version")
@@ -50,6 +50,10 @@ def _in_folder(path: Path, info: ValidationInfo) -> Path:
 InFolder = Annotated[Path, AfterValidator(_in_folder)]
 
 
+class SecretError(PredictionExporterError):
+    """A secret that is not where the configuration says it is."""
+
+
 class Secret(_Section):
     """Where a secret stands: in a file or in an environment variable."""
 
@@ -73,10 +77,10 @@ class Secret(_Section):
             return ""
 
     def read(self) -> str:
-        """The secret as it stands there now; LookupError if it is gone."""
+        """The secret as it stands there now; SecretError if it is gone."""
         value = self._value()
         if not value:
-            raise LookupError(f"{self.file or '$' + str(self.env)} is empty or cannot be read")
+            raise SecretError(f"{self.file or '$' + str(self.env)} is empty or cannot be read")
         return value
 
 

@@ -1,4 +1,7 @@
-"""What the page shows: investigations with their alerts and actions, and the newest decisions; read from the store."""
+"""What the page shows: investigations with their alerts and actions, and the newest decisions; read from the store.
+
+Tellings that were ignored stand in the audit log alone: Alertmanager repeats itself.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,7 +74,9 @@ def view(settings: Settings, store: Store, now: float) -> View:
             grouped.setdefault(incident.investigation, []).append(incident)
     every = tuple(_investigation(key, incidents, settings, store) for key, incidents in grouped.items())
     lines = store.rows(
-        "SELECT at, subject, investigation, decided, reason FROM audit ORDER BY id DESC LIMIT ?", [NEWEST]
+        "SELECT at, subject, investigation, decided, reason FROM audit WHERE decided <> 'ignored' "
+        "ORDER BY id DESC LIMIT ?",
+        [NEWEST],
     )
     return View(every, tuple((at, Decision(*rest)) for at, *rest in lines), settings.dry_run)
 

@@ -119,6 +119,11 @@ def test_closing_follows_what_became_of_the_opening(settings: Settings, outcome:
     assert isinstance(decide(closing, settings, state, Facts(), NOW), verdict)
 
 
+def test_what_lost_its_target_is_skipped(settings: Settings, tmp_path: Path) -> None:
+    action, state = planned(settings, "FeatureDriftSevere", "retrain")
+    assert decide(action, settings_of(tmp_path), state, ENOUGH, NOW) == Skip("no target is configured any more")
+
+
 def rolling(settings: Settings, performance: dict[str, tuple[float, float]], *, by_hand: bool = False) -> Any:
     state = State()
     state = state.after(plan(delivery(alert()), settings, state))

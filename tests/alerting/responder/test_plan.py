@@ -128,6 +128,12 @@ def test_without_a_target_nothing_is_planned_and_the_reason_is_told(tmp_path: Pa
     ]
 
 
+def test_a_cause_is_one_line(settings: Settings) -> None:
+    told = alert("FeatureDriftMinor", feature="a\nb\r\tc")
+    state, _ = run(settings, delivery(told))
+    assert [action.cause for action in state.actions.values()] == ["a b c of churn has drifted"]
+
+
 def test_alerts_left_out_of_a_delivery_are_told(settings: Settings) -> None:
     whole = delivery(alert())
     cut = Delivery(whole.received, whole.group, whole.alerts, truncated=7)

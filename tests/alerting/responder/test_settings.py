@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from alerting.responder.settings import RESPONSES, load_settings
+from alerting.responder.settings import RESPONSES, SecretError, load_settings
 from alerting.rules import alerts
 from exporter.config import load_config
 from exporter.errors import ConfigError
@@ -99,5 +99,5 @@ def test_a_renewed_secret_is_read_without_a_restart(tmp_path: Path) -> None:
     (tmp_path / "page.token").write_text("another token of enough length")
     assert settings.page_token.read() == "another token of enough length"
     (tmp_path / "page.token").unlink()
-    with pytest.raises(LookupError, match=r"page\.token is empty or cannot be read"):
+    with pytest.raises(SecretError, match=r"page\.token is empty or cannot be read"):
         settings.page_token.read()

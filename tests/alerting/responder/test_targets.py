@@ -326,6 +326,18 @@ def test_fresh_labels_are_counted_since_the_last_retraining_at_most_a_window_bac
     assert label_seconds("7d", begun=START, now=START) == 60
 
 
+def test_what_is_not_a_number_is_no_label_and_what_is_no_answer_is_an_error() -> None:
+    with Target(prometheus({"labelled": [({}, float("nan"))]})) as target:
+        assert Evidence(Access(url=target.url), CALLER).fresh_labels("churn", 60) is None
+    answers: list[Any] = [None, {}, {"data": {"result": [{}]}}]
+    answers.append({"data": {"result": [{"metric": {}, "value": [0, "x"]}]}})
+    with Target(lambda _: (200, answers[0])) as target:
+        while answers:
+            with pytest.raises(CallError, match="answered nothing that Prometheus would"):
+                Evidence(Access(url=target.url), CALLER).fresh_labels("churn", 60)
+            answers.pop(0)
+
+
 def test_versions_are_compared_by_intervals_that_both_ends_know(tmp_path: Path) -> None:
     lower = [({"model_version": "v1"}, 0.7), ({"model_version": "v2"}, 0.6), ({"model_version": "v3"}, 0.5)]
     upper = [({"model_version": "v1"}, 0.8), ({"model_version": "v2"}, 0.7)]
