@@ -93,7 +93,7 @@ def offers(settings: Settings, model: str, actions: Mapping[str, Action], invest
 
 def _investigation(key: str, incidents: list[Incident], settings: Settings, store: Store) -> Investigation:
     deeds = store.rows(
-        "SELECT kind, coalesce(outcome, standing), reason, result FROM actions WHERE investigation = ? "
+        "SELECT kind, coalesce(outcome, standing), coalesce(nullif(reason, ''), cause), result FROM actions WHERE investigation = ? "
         "ORDER BY created, key",
         [key],
     )

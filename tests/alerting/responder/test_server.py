@@ -231,6 +231,7 @@ def test_a_person_starts_a_retraining_once(site: Site) -> None:
     site.log_in()
     assert site.do("retrain", key) == 303
     assert site.do("retrain", key) == 404
+    assert "<td>retraining</td><td>queued</td><td>asked for by a person</td>" in site.page()
     site.work()
     assert site.scrape()[names.RESPONDER_ACTIONS_TOTAL.name, "retrain", "dry_run"] == 1
 
