@@ -93,8 +93,8 @@ def offers(settings: Settings, model: str, actions: Mapping[str, Action], invest
 
 def _investigation(key: str, incidents: list[Incident], settings: Settings, store: Store) -> Investigation:
     deeds = store.rows(
-        "SELECT kind, coalesce(outcome, standing), coalesce(nullif(reason, ''), cause), result FROM actions WHERE investigation = ? "
-        "ORDER BY created, key",
+        "SELECT kind, coalesce(outcome, standing), coalesce(nullif(reason, ''), cause), result FROM actions "
+        "WHERE investigation = ? ORDER BY created, key",
         [key],
     )
     known = store.state(dry_run=settings.dry_run, investigation=key).actions
