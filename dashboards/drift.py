@@ -13,6 +13,8 @@ from exporter.names import Family
 SHOWN = 12  # lines that a legend still holds without scrolling
 LISTED = 50  # rows of the table; with fourteen columns 700 series
 NO_DRIFT = "No window with enough rows in this time range"
+NO_PERIOD = "Only where drift.periods asks for it, in the drift window, once the history reaches back behind the period"
+PERIODS = {"previous": "the window before", "last_week": "a week ago"}
 NO_CONCEPT = "Too few outcomes with a score in this time range, or a baseline without labels"
 PSI = select(names.FEATURE_DRIFT_SCORE, method("psi"))
 METHOD_NAMES = {
@@ -35,6 +37,8 @@ def drift(config: Config) -> list[Panel]:
         _methods(config),
         _features(config),
         _unusual(),
+        _recent(config),
+        _recent_prediction(config),
         _prediction(config),
         _outcome(config),
         _concept(),
@@ -190,6 +194,49 @@ def _unusual() -> Panel:
         calcs=("lastNotNull", "max"),
         empty="Only in the drift window, of models whose reference has time stamps and windows enough",
     )
+
+
+def _period(name: str) -> str:
+    return f'{names.PERIOD}="{name}"'
+
+
+def _recent(config: Config) -> Panel:
+    text = describe(
+        f"Population stability index of the {SHOWN // 2} features that moved most away from the model's own past, by "
+        "period: the window before, and the same time a week ago.",
+        good="Near 0, also where the drift from the baseline is large: a new level that holds.",
+        bad="Away from the window before: something happens now. From it but not from a week ago: the usual week.",
+        do="Look for what changed when the line rose. Back at 0 while the drift above stays: renew the baseline.",
+    )
+    series = {name: select(names.FEATURE_RECENT_DRIFT_SCORE, method("psi"), _period(name)) for name in PERIODS}
+    queries = [Query(leading(of, of, SHOWN // 2), f"{FEATURE_LEGEND}, {PERIODS[name]}") for name, of in series.items()]
+    return trend(
+        "Drift from the recent past (PSI)",
+        text,
+        queries,
+        size=(16, 8),
+        decimals=3,
+        floor=0,
+        limit=feature_limit(config),
+        legend="right",
+        calcs=("lastNotNull", "max"),
+        empty=NO_PERIOD,
+    )
+
+
+def _recent_prediction(config: Config) -> Panel:
+    text = describe(
+        "Population stability index of the model's output against the model's own past, all its versions together.",
+        good="Near 0.",
+        bad="Away from 0: the model answers otherwise than it just did; after a release, the version does.",
+        do="Hold the rise against releases and against the features beside.",
+    )
+    labels = (*BY_VERSION, names.PERIOD)
+    score = select(names.PREDICTION_RECENT_DRIFT_SCORE, method("psi"))
+    queries = [Query(by("max", score, labels), f"{VERSION_LEGEND}, {{{{{names.PERIOD}}}}}")]
+    line = limit(config.models, ("prediction drift", WARN, lambda of: of.prediction_drift))
+    title = "Prediction drift from the recent past (PSI)"
+    return trend(title, text, queries, size=(8, 8), decimals=3, floor=0, limit=line, empty=NO_PERIOD)
 
 
 def _prediction(config: Config) -> Panel:

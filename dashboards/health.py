@@ -24,6 +24,7 @@ def health(config: Config) -> list[Panel]:
         _duration(config),
         _models(),
         _statistics(),
+        _history(),
     ]
 
 
@@ -190,3 +191,30 @@ def _statistics() -> Panel:
         Column("Took", took, unit="s"),
     ]
     return table("Statistics", text, columns, size=(9, 9), sort="Took", descending=True)
+
+
+def _history() -> Panel:
+    text = describe(
+        "Which windows, and which periods that the drift window is held against, hold all their time; rows of periods.",
+        good="whole everywhere.",
+        bad="begins within: numbers of the window stand on less time than it says; drift from such a period is absent.",
+        do="Wait; after a new baseline or version this is so for as long as the window or period reaches back.",
+    )
+    of_window = (names.MODEL_NAME, names.MODEL_VERSION, names.WINDOW)
+    of_period = (*of_window, names.PERIOD)
+    window = (
+        f'label_replace({by("min", names.WINDOW_COMPLETE.name, of_window)}, "{names.PERIOD}", "the window", "", "")'
+    )
+    columns = [
+        Column("Model", label=names.MODEL_NAME),
+        Column("Version", label=names.MODEL_VERSION),
+        Column("Window", label=names.WINDOW),
+        Column("Period", label=names.PERIOD),
+        Column(
+            "History",
+            f"{window} or {by('min', names.PERIOD_COMPLETE.name, of_period)}",
+            words={"0": ("begins within", WARN), "1": ("whole", GOOD)},
+        ),
+        Column("Rows", by("max", names.PERIOD_ROWS.name, of_period), decimals=0),
+    ]
+    return table("History", text, columns, size=(24, 8), sort="Model")

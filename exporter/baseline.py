@@ -153,18 +153,29 @@ class Baseline(_Part):
 
 def load_baseline(path: Path, model: Model) -> Baseline:
     """The baseline of `model` at `path`, held against the model's configuration; ConfigError names every problem."""
+    baseline = _read(path, f"build it with `prediction-exporter baseline build --model {model.name} --out {path}`")
+    if problems := [*_mismatches(baseline, model), *_miscounted(baseline)]:
+        raise ConfigError(str(path), problems)
+    return baseline
+
+
+def read_baseline(path: Path) -> Baseline:
+    """The baseline at `path`, whatever model it is of; ConfigError when it is no usable one."""
+    baseline = _read(path, "give a file that `prediction-exporter baseline build` wrote")
+    if problems := _miscounted(baseline):
+        raise ConfigError(str(path), problems)
+    return baseline
+
+
+def _read(path: Path, remedy: str) -> Baseline:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
-        remedy = f"build it with `prediction-exporter baseline build --model {model.name} --out {path}`"
         raise ConfigError(str(path), [f"{reason}; {remedy}"]) from error
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), ["not UTF-8 text; build it again with `baseline build`"]) from error
-    baseline = Baseline.from_json(text, str(path))
-    if problems := [*_mismatches(baseline, model), *_miscounted(baseline)]:
-        raise ConfigError(str(path), problems)
-    return baseline
+    return Baseline.from_json(text, str(path))
 
 
 def settings_digest(model: Model) -> str:

@@ -15,8 +15,8 @@ _FIXED = len(LATENCY_BOUNDS) + 3 + len(DELAY_BOUNDS) + 3 + 1 + 2 + 2 + 5 + 3
 # model also two estimates with their bounds, and concept drift.
 _PERFORMANCE = {"binary": 8 + 7 + 6 + 1 + 6 + 2, "multiclass": 4 + 4 + 2 + 1, "regression": 3 + 3}
 _WINDOWED = (
-    1 + 1 + 2 + 3
-)  # coverage, number of drifted features, bounds of prediction drift, predictions and their cost
+    1 + 1 + 2 + 3 + 1
+)  # coverage, number of drifted features, bounds of prediction drift, predictions and their cost, completeness
 _OF_ORDER = {"ks", "wasserstein"}  # methods that categories have no score by
 _TESTED = {"psi", "js", "ks", "chi2"}  # methods with a p-value
 
@@ -24,7 +24,14 @@ _TESTED = {"psi", "js", "ks", "chi2"}  # methods with a p-value
 def forecast_series(monitor: Monitor) -> int:
     """Series for one version of each model; a histogram counts with all its buckets."""
     models = ((monitor.config.model(name), baseline) for name, baseline in monitor.baselines.items())
-    return EXPORTER_SERIES + sum(_of_model(*pair, windows=len(monitor.windows)) + _thresholds(*pair) for pair in models)
+    return EXPORTER_SERIES + sum(
+        _of_model(*pair, windows=len(monitor.windows)) + _thresholds(*pair) + _periods(*pair) for pair in models
+    )
+
+
+def _periods(model: Model, baseline: Baseline) -> int:
+    """By period: a score of each feature and of the prediction, completeness and rows."""
+    return len(model.drift.periods) * (len(baseline.features) + 3)
 
 
 def _thresholds(model: Model, baseline: Baseline) -> int:

@@ -5,18 +5,30 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 from exporter import names
 from exporter.baseline import Baseline, load_baseline
-from exporter.config import Config, parse_duration
+from exporter.config import Config, Model, parse_duration
 from exporter.errors import ConfigError
 from exporter.ingest.engine import Engine
 from exporter.ingest.ledger import Ledger
 from exporter.ingest.records import Records, Sorted, sort_records
 from exporter.ingest.schema import FeatureSchema
-from exporter.measures import Sample
+from exporter.measures import Past, Sample
 from exporter.profile.kernel import Kernel
-from exporter.profile.layout import Layout
+from exporter.profile.layout import Layout, Profile
+from exporter.windows import Stretch, period_of, window_start
+
+
+class History(Protocol):
+    """Whoever holds profiles by time."""
+
+    def past(self, model: str, stretch: Stretch) -> Profile:
+        """The sum over all versions of what lies in `stretch`."""
+
+    def oldest(self, model: str) -> Mapping[str, int]:
+        """Where each version's oldest records stand: the start of their bucket, or of a wider stretch."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,43 @@ class Monitor:
     def windows(self) -> dict[str, int]:
         """Seconds of each window, by name."""
         return {window: parse_duration(window) for window in self.config.evaluation.windows}
+
+    @property
+    def reach(self) -> int:
+        """Seconds that windows, and the periods that they are held against, look back, within an hour."""
+        return max(*self.windows.values(), *(model.drift.reach for model in self.config.models))
+
+    def periods(self, model: Model, at: float) -> dict[str, Stretch]:
+        """The stretches of the past that the drift window ending at `at` is held against."""
+        length = self.windows[model.drift.window]
+        return {period: period_of(period, at, length) for period in model.drift.periods}
+
+    def pasts(self, model: Model, at: float, history: History) -> dict[str, Past]:
+        """What `history` holds of the model's periods; one is complete when a record is older than it."""
+        oldest = min(history.oldest(model.name).values(), default=math.inf)
+        return {
+            period: Past(history.past(model.name, stretch), oldest < stretch.first)
+            for period, stretch in self.periods(model, at).items()
+        }
+
+    def complete(self, oldest: int, at: float) -> frozenset[str]:
+        """The windows ending at `at` that hold all their time, given where the oldest records stand."""
+        return frozenset(name for name, length in self.windows.items() if oldest < window_start(at, length))
+
+    def bounds(self, at: float) -> set[int]:
+        """Every instant at which a window or period ending with `at` is cut off."""
+        starts = {window_start(at, length) for length in self.windows.values()}
+        return starts.union(*(stretch for model in self.config.models for stretch in self.periods(model, at).values()))
+
+    def warnings(self) -> Iterator[str]:
+        """What is in order and yet surely not meant, each with its path and the remedy."""
+        for index, model in enumerate(self.config.models):
+            spreads = self.baselines[model.name].spreads
+            if spreads is not None and spreads.features and spreads.window != model.drift.window:
+                yield (
+                    f"models[{index}].drift.window: {model.drift.window}, but the baseline learned its calibrated "
+                    f"thresholds for {spreads.window}, so there are none; build the baseline again"
+                )
 
     def engine(self, ledger: Ledger) -> Engine:
         """An engine that remembers in `ledger`."""

@@ -28,6 +28,7 @@ MODEL_VERSION = "model_version"
 WINDOW = "window"
 FEATURE = "feature"
 METHOD = "method"
+PERIOD = "period"
 
 MODEL = (MODEL_NAME, MODEL_VERSION)
 WINDOWED = (*MODEL, WINDOW)
@@ -95,6 +96,8 @@ DRIFTED_FEATURES = _family("drifted_features", "gauge", WINDOWED, Row.DRIFT, "Nu
 PREDICTION_DRIFT_SCORE = _family("prediction_drift_score", "gauge", (*WINDOWED, METHOD), Row.DRIFT, "Distance of the output's distribution in the window from the reference; methods as in feature_drift_score.")  # fmt: skip
 PREDICTION_DRIFT_SCORE_LOWER = _family("prediction_drift_score_lower", "gauge", (*WINDOWED, METHOD), Row.DRIFT, "Lower end of a 95 % interval of prediction_drift_score on endless rows, so 0 where the score could be noise; method psi only.")  # fmt: skip
 PREDICTION_DRIFT_SCORE_UPPER = _family("prediction_drift_score_upper", "gauge", (*WINDOWED, METHOD), Row.DRIFT, "Upper end of a 95 % interval of prediction_drift_score on endless rows; method psi only.")  # fmt: skip
+FEATURE_RECENT_DRIFT_SCORE = _family("feature_recent_drift_score", "gauge", (*WINDOWED, FEATURE, METHOD, PERIOD), Row.DRIFT, "Distance (psi) of the feature's distribution in the drift window from that of the model's own past, all versions together, in the baseline's bins: the window before (previous) or a week ago (last_week), as drift.periods asks.")  # fmt: skip
+PREDICTION_RECENT_DRIFT_SCORE = _family("prediction_recent_drift_score", "gauge", (*WINDOWED, METHOD, PERIOD), Row.DRIFT, "Distance (psi) of the output's distribution in the drift window from that of the model's own past, all versions together; periods as in feature_recent_drift_score.")  # fmt: skip
 OUTCOME_DRIFT_SCORE = _family("outcome_drift_score", "gauge", (*WINDOWED, METHOD), Row.DRIFT, "Distance of the label's distribution in the window from the reference; methods as in feature_drift_score.")  # fmt: skip
 CONCEPT_DRIFT_SCORE = _family("concept_drift_score", "gauge", WINDOWED, Row.DRIFT, "By how much the rates of positive labels, at most ten groups of scores, left those that the reference makes expect: root mean square without the noise of few rows (0..1); binary models with scores.")  # fmt: skip
 CONCEPT_DRIFT_PVALUE = _family("concept_drift_pvalue", "gauge", WINDOWED, Row.DRIFT, "Probability of rates at least this far from the expected ones without concept drift, for independent rows.")  # fmt: skip
@@ -126,6 +129,9 @@ PREDICTIONS_DROPPED_TOTAL = _family("predictions_dropped_total", "counter", MODE
 # The exporter itself.
 BUILD_INFO = _family("prediction_exporter_build_info", "gauge", ("version", "python_version"), Row.EXPORTER, "1, labelled with the exporter's version.")  # fmt: skip
 MODEL_INFO = _family("prediction_exporter_model_info", "gauge", (MODEL_NAME, "task", "baseline"), Row.EXPORTER, "1 for each configured model, labelled with its task and its baseline's fingerprint.")  # fmt: skip
+WINDOW_COMPLETE = _family("prediction_exporter_window_complete", "gauge", WINDOWED, Row.EXPORTER, "1 when the version has records older than the window, which so holds all its time; 0 while its history begins within the window.")  # fmt: skip
+PERIOD_COMPLETE = _family("prediction_exporter_period_complete", "gauge", (*WINDOWED, PERIOD), Row.EXPORTER, "1 when the model has records older than the period that the drift window is held against; 0 when it has not, and then no drift from it is told.")  # fmt: skip
+PERIOD_ROWS = _family("prediction_exporter_period_rows", "gauge", (*WINDOWED, PERIOD), Row.EXPORTER, "Effective rows of the period that the drift window is held against, all versions together; fewer than drift.min_rows give no drift from it.")  # fmt: skip
 RECORDS_TOTAL = _family("prediction_exporter_records_total", "counter", ("kind",), Row.EXPORTER, "Records accepted, by kind: prediction, outcome, counts.")  # fmt: skip
 REJECTED_RECORDS_TOTAL = _family("prediction_exporter_rejected_records_total", "counter", ("reason",), Row.EXPORTER, "Records refused, by reason; the rest of their file was read.")  # fmt: skip
 LAST_RECORD_TIMESTAMP_SECONDS = _family("prediction_exporter_last_record_timestamp_seconds", "gauge", (MODEL_NAME,), Row.EXPORTER, "Time of the model's newest record, Unix seconds.")  # fmt: skip

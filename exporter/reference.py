@@ -35,14 +35,13 @@ from exporter.profile.cells import as_numbers
 from exporter.profile.columns import Column, Floats, TextColumn
 from exporter.profile.kernel import Kernel
 from exporter.profile.layout import Layout, Profile
+from exporter.reference_schema import MAX_CATEGORIES, MAX_RARE, OUTPUTS, Schema, SchemaFeature, listed_feature
 from exporter.reference_spreads import spreads_of
 from exporter.windows import BUCKET
 
 BINS = 100  # reference quantiles
 POINT_MASS = 0.05  # share of the rows from which a value gets a bin of its own
-MAX_CATEGORIES = 100  # values with a cell of their own
 MOST_WINDOWS = 1_000  # a standard deviation over as many is known to 2 %; their profiles take some 30 MB
-MAX_RARE = 10_000  # further values that are known by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +77,20 @@ def build_baseline(
     created: float,
     categorical: Sequence[str] = (),
     windows: Sequence[int] = (),
+    schema: Schema | None = None,
 ) -> Baseline:
     """The baseline of `model` from reference data; columns named in `categorical` are categories whatever their type.
 
+    A `schema` says it of every feature instead; ConfigError names where it and the data are at odds.
     For each length in `windows`, in seconds, it holds the usual ranges of windows as long, where the data's times span
     two or more. DataError names what the data lacks.
     """
-    batch = _predictions(model, data, categorical)
+    batch = _predictions(model, data, categorical, schema)
     _check_classes(model, data.source, batch)
     weight = batch.weights
-    features = tuple(_feature(name, column, weight) for name, column in sorted(batch.features.items()))
+    features = tuple(
+        _feature(name, column, weight, _told(schema, name)) for name, column in sorted(batch.features.items())
+    )
     empty = Baseline(
         model=model.name,
         task=model.task,
@@ -111,8 +114,17 @@ def build_baseline(
     return empty.model_copy(update={"counts": counts, "performance": measured, "usual": usual})
 
 
-def _predictions(model: Model, data: ReferenceData, categorical: Sequence[str]) -> Predictions:
+def _told(schema: Schema | None, name: str) -> SchemaFeature | None:
+    return None if schema is None else schema.features[name]
+
+
+def _predictions(
+    model: Model, data: ReferenceData, categorical: Sequence[str], told: Schema | None = None
+) -> Predictions:
     schema = _schema(data.table.schema, categorical)
+    if told is not None:
+        told.check(data.table, data.source)
+        schema = told.apply(schema)
     if unknown := sorted(set(categorical) - set(schema.names)):
         raise DataError(
             f"{data.source}: no feature {unknown[0]!r} to make categorical; it has {', '.join(schema.names)}"
@@ -165,6 +177,7 @@ def _schema(schema: pa.Schema, categorical: Sequence[str]) -> FeatureSchema:
               for name in schema.names if name.startswith("features.")}  # fmt: skip
     if "features" in schema.names:
         fields |= {field.name: field.type for field in schema.field("features").type}
+    fields = {name: kind for name, kind in fields.items() if name not in OUTPUTS}  # of no model may they be inputs
     if not fields:
         raise DataError("no features: reference data has columns `features.NAME` or a struct `features`")
     if odd := [name for name in fields if not re.fullmatch(FEATURE_NAME, name)]:
@@ -178,20 +191,28 @@ def _is_numeric(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _feature(name: str, column: Column, weight: Floats) -> NumericFeature | CategoryFeature:
+def _feature(name: str, column: Column, weight: Floats, told: SchemaFeature | None) -> NumericFeature | CategoryFeature:
     if isinstance(column, TextColumn):
+        if told is not None and told.categories is not None:
+            return listed_feature(name, told.categories)
         return category_feature(name, column, weight)
     values = column.or_nan()
     finite = np.isfinite(values)
-    return numeric_feature(name, values[finite], weight[finite])
+    return numeric_feature(name, values[finite], weight[finite], None if told is None else told.range)
 
 
-def numeric_feature(name: str, values: Floats, weight: Floats) -> NumericFeature:
+def numeric_feature(
+    name: str, values: Floats, weight: Floats, bounds: tuple[float, float] | None = None
+) -> NumericFeature:
     """Bins of a reference's finite values: quantiles, and a bin of its own for a value with much of the mass.
 
-    A feature without any value gets one bin from 0 to 1, in which nothing was seen.
+    They end at `bounds`, if given, both included, else at the outermost values. A feature without any value and bounds
+    gets one bin from 0 to 1, in which nothing was seen.
     """
-    edges = _edges(values, weight) if len(values) else np.array([0.0, 1.0])
+    if bounds is not None:
+        edges = _bounded_edges(values, weight, *bounds)
+    else:
+        edges = _edges(values, weight) if len(values) else np.array([0.0, 1.0])
     codes = Binner(edges).codes(values).astype(np.intp)
     counts = np.bincount(codes, weights=weight, minlength=len(edges) + 1).astype(np.float64)
     return NumericFeature(name=name, edges=tuple(edges.tolist()), groups=tuple(_groups(edges, counts)))
@@ -208,6 +229,12 @@ def _edges(values: Floats, weight: Floats) -> Floats:
     return np.unique(edges[np.isfinite(edges)])
 
 
+def _bounded_edges(values: Floats, weight: Floats, low: float, high: float) -> Floats:
+    within = (values >= low) & (values <= high)
+    edges = _edges(values[within], weight[within]) if within.any() else np.array([])
+    return np.unique(np.concatenate([edges, [low], _above(np.array([high]))]))
+
+
 def _above(values: Floats) -> Floats:
     with np.errstate(over="ignore"):  # above the largest number lies infinity, which is no edge
         above: Floats = np.nextafter(values, np.inf)
@@ -222,19 +249,21 @@ def _parts(whole: int, share: float) -> int:
 def _groups(edges: Floats, counts: Floats) -> list[int]:
     """First cells of about ten groups of equal mass; a value with a bin of its own keeps it.
 
-    An open end joins its neighbour, unless that holds a single value: there, any other value is news.
+    An open end joins its neighbour, unless that holds a single value: there, any other value is news. Nor does an end
+    join that holds much of the mass, as it may where a schema's range is narrower than the data's.
     """
     last = len(counts) - 1
     if counts.sum() == 0:
         return list(range(len(counts)))
     single = np.concatenate(([False], _above(edges[:-1]) == edges[1:], [False]))
-    light = np.where(single, 0.0, counts)
+    light, heavy = np.where(single, 0.0, counts), counts >= POINT_MASS * counts.sum()
     starts = set(equal_groups(light, _parts(GROUPS, light.sum() / counts.sum()))) if light.any() else {0}
     starts |= {int(start) for cell in np.flatnonzero(single) for start in (cell, cell + 1)}
-    if not single[1]:
-        starts.discard(1)
-    if not single[last - 1]:
-        starts.discard(last)
+    for end, neighbour, start in ((0, 1, 1), (last, last - 1, last)):
+        if heavy[end]:
+            starts.add(start)
+        elif not single[neighbour]:
+            starts.discard(start)
     return sorted(starts | {0})
 
 

@@ -26,9 +26,10 @@ from exporter.ingest.ledger import Ledger
 from exporter.ingest.sources import Handle, Inode, LogReader, Piece, ahead
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
-from exporter.server import Exposition, ModelSummary
 from exporter.snapshot import Snapshot, take_snapshot
 from exporter.store import Store
+from exporter.web.app import ModelSummary
+from exporter.web.exposition import Exposition
 from exporter.windows import HOUR, bucket_starts, fine_since
 
 log = logging.getLogger(__name__)
@@ -74,17 +75,23 @@ class Exporter:
         self._scopes: tuple[Scope, ...] = ()
         self._due = 0.0
         self._handles: dict[Inode, Handle] = {}
-        self._open(Monitor.load(load_config(path), str(path)))
+        self._open(self._load())
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._reloading = threading.Lock()
         self._asked: _Reload | None = None
         self._thread = threading.Thread(target=self._run, name="exporter", daemon=True)
 
+    def _load(self) -> Monitor:
+        monitor = Monitor.load(load_config(self._path), str(self._path))
+        for warning in monitor.warnings():
+            log.warning("%s: %s", self._path, warning)
+        return monitor
+
     def _open(self, monitor: Monitor) -> None:
         """Work with `monitor` and its state from now on; ConfigError when that state cannot be used."""
         config = monitor.config
-        self._store = Store(config.resolve(config.state), monitor.layouts, max(monitor.windows.values()))
+        self._store = Store(config.resolve(config.state), monitor.layouts, monitor.reach)
         self._monitor = monitor
         self._engine = monitor.engine(Ledger(self._store.connection))
         self._share_knowledge()
@@ -135,7 +142,7 @@ class Exporter:
         """Load the configuration file anew; its problems when the old one stays in force."""
         with self._reloading:
             try:
-                asked = _Reload(Monitor.load(load_config(self._path), str(self._path)))
+                asked = _Reload(self._load())
                 self._asked = asked
                 self._wake.set()
                 asked.answer.result(_RELOAD_SECONDS)
@@ -282,13 +289,16 @@ class Exporter:
     def _scopes_at(self, at: float) -> Iterator[Scope]:
         config, store = self._monitor.config, self._store
         for model in config.models:
+            oldest, pasts = store.oldest(model.name), self._monitor.pasts(model, at, store)
             for of in sorted(store.versions(model.name)):
                 windows = {
                     name: store.window(model.name, of, at, length) for name, length in self._monitor.windows.items()
                 }
                 totals = store.total(model.name, of)
-                source = "reports" if totals.part("reported")[0] else "records"
-                yield Scope(model, of, config.costs, windows, totals, store.errors(model.name, of, source))
+                source = "reports" if totals.is_reported else "records"
+                errors = store.errors(model.name, of, source)
+                complete = self._monitor.complete(oldest[of], at)
+                yield Scope(model, of, config.costs, windows, totals, errors, complete, pasts)
 
     def _publish(self, snapshot: Snapshot) -> None:
         own = list(self._own_samples())
@@ -355,9 +365,13 @@ def log_cost(costs: Costs, bytes_a_month: float) -> float:
 
 def _described(scope: Scope) -> Iterator[str]:
     yield f"model {scope.model.name} version {scope.version} baseline {scope.totals.layout.baseline.fingerprint}"
+    for period, past in scope.periods.items():
+        missing = "" if past.complete else "; no records before it, so nothing is held against it"
+        yield f"  period {period} of {scope.model.drift.window}: records {past.profile.records:g}{missing}"
     for window, profile in scope.windows.items():
         records, weight, squared = profile.part("rows")
-        yield f"  window {window}: records {records:g}, weight {weight:g}, squared weight {squared:g}"
+        begun = "" if window in scope.complete else "; history begins within it"
+        yield f"  window {window}: records {records:g}, weight {weight:g}, squared weight {squared:g}{begun}"
         for feature in scope.totals.layout.features:
             counts = profile.part(f"feature:{feature.name}")
             yield f"    {feature.name}: {' '.join(f'{count:g}' for count in counts)}"

@@ -1,7 +1,7 @@
 """The exporter's state: profiles by bucket, totals, positions, counters and pending outcomes, in one DuckDB file.
 
 Everything that a piece of the log changes commits in one transaction, so a record is counted exactly once whatever
-is killed when. The buckets that windows need are kept in memory too, packed.
+is killed when. The buckets of the last `reach` seconds, which windows need, are kept in memory too, packed.
 """
 
 import logging
@@ -23,7 +23,7 @@ from exporter.ingest.engine import Delta, Key
 from exporter.profile.columns import Floats, index_array, string_array
 from exporter.profile.layout import Layout, Profile
 from exporter.profile.packed import Packed, sum_packed
-from exporter.windows import HOUR, bucket_starts, window_start
+from exporter.windows import HOUR, Stretch, bucket_starts, window_start
 
 log = logging.getLogger(__name__)
 
@@ -55,15 +55,16 @@ class Totals:
 class Store:
     """One process's hold on a state folder (None: memory only); ConfigError when it cannot be used."""
 
-    def __init__(self, folder: Path | None, layouts: Mapping[str, Layout], longest_window: int) -> None:
+    def __init__(self, folder: Path | None, layouts: Mapping[str, Layout], reach: int) -> None:
         self._layouts = layouts
-        self._longest = longest_window
+        self._reach = reach
         self._path = None if folder is None else folder / "state.duckdb"
         self.totals = Totals()
         self.positions: dict[str, int] = {}
         self.fine = 0
         self._sums: dict[tuple[str, str], Floats] = {}
         self._buckets: dict[tuple[str, str], dict[int, Packed]] = defaultdict(dict)
+        self._oldest: dict[tuple[str, str], int] = {}
         self._errors: Counter[tuple[str, str, str, str]] = Counter()
         self._committed: list[Callable[[], None]] = []
         try:
@@ -128,14 +129,15 @@ class Store:
     def forget(self, before: float) -> None:
         """Drop buckets that start before `before`, and versions that have none left; within a `transaction`."""
         self._run("DELETE FROM buckets WHERE start < $before", before=int(before))
-        kept = {(m, v) for m, v in self.connection.execute("SELECT DISTINCT model, version FROM buckets").fetchall()}
-        gone = set(self._sums) - kept
+        oldest = self._read_oldest()
+        gone = set(self._sums) - oldest.keys()
         for model, version in gone:
             for table in ("totals", "errors"):
                 self._run(f"DELETE FROM {table} WHERE model = $m AND version = $v", m=model, v=version)
-        self._committed.append(partial(self._drop, gone, int(before)))
+        self._committed.append(partial(self._drop, gone, oldest, int(before)))
 
-    def _drop(self, gone: set[tuple[str, str]], before: int) -> None:
+    def _drop(self, gone: set[tuple[str, str]], oldest: dict[tuple[str, str], int], before: int) -> None:
+        self._oldest = oldest
         for version in gone:
             del self._sums[version]
             self._buckets.pop(version, None)
@@ -150,6 +152,18 @@ class Store:
         parts = [packed for start, packed in self._buckets[model, version].items() if since <= start <= at]
         layout = self._layouts[model]
         return Profile(layout, sum_packed(parts, layout.size))
+
+    def past(self, model: str, stretch: Stretch) -> Profile:
+        """The sum of the buckets of all versions in `stretch`."""
+        several = [buckets for (owner, _), buckets in self._buckets.items() if owner == model]
+        within = (packed for buckets in several for start, packed in buckets.items()
+                  if stretch.first <= start < stretch.last)  # fmt: skip
+        layout = self._layouts[model]
+        return Profile(layout, sum_packed(within, layout.size))
+
+    def oldest(self, model: str) -> dict[str, int]:
+        """Where the oldest bucket of each version starts, in memory or on disk."""
+        return {version: start for (owner, version), start in self._oldest.items() if owner == model}
 
     def total(self, model: str, version: str) -> Profile:
         """Everything ever counted of the version."""
@@ -194,6 +208,7 @@ class Store:
         for model, version, blob in fetch("SELECT model, version, profile FROM totals").fetchall():
             if model in self._layouts:
                 self._sums[model, version] = sum_packed([Packed.from_bytes(blob)], self._layouts[model].size)
+        self._oldest = self._read_oldest()
         rows = fetch(
             "SELECT model, version, start, profile FROM buckets WHERE start >= $since", {"since": self._since()}
         )
@@ -201,9 +216,13 @@ class Store:
             if model in self._layouts:
                 self._buckets[model, version][start] = Packed.from_bytes(blob)
 
+    def _read_oldest(self) -> dict[tuple[str, str], int]:
+        oldest = "SELECT model, version, min(start) FROM buckets GROUP BY model, version"
+        return {(model, version): start for model, version, start in self.connection.execute(oldest).fetchall()}
+
     def _since(self) -> int:
         """From when on buckets are kept in memory; an hour early, for the newest record may be ahead of the clock."""
-        return window_start(max(self.totals.newest.values(), default=0.0), self._longest) - HOUR
+        return window_start(max(self.totals.newest.values(), default=0.0), self._reach) - HOUR
 
     def _merge(self, delta: Delta, fine: int) -> dict[Key, Packed]:
         """The buckets that change: those of the delta, and fine ones that become part of an hour."""
@@ -271,6 +290,7 @@ class Store:
             for start in [start for start in buckets if start < since or self.fine <= start < fine]:
                 del buckets[start]
         for (model, version, start), packed in merged.items():
+            self._oldest[model, version] = min(start, self._oldest.get((model, version), start))
             if start >= since:
                 self._buckets[model, version][start] = packed
         self.fine = fine

@@ -1,5 +1,6 @@
-"""Hypothesis without a deadline (a busy machine is no failure), and exporters that stop when their test ends."""
+"""Hypothesis without a deadline (a busy machine is no failure), exporters that stop with their test, commands."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from tests.commands import Ended, Run
     from tests.exporters import Make
 
 settings.register_profile("untimed", deadline=None)
@@ -30,3 +32,28 @@ def make(tmp_path: Path) -> Iterator["Make"]:
     yield exporter
     for one in made:
         one.stop()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> "Run":
+    """Runs a command in the world's folder."""
+    from exporter import cli
+    from tests.commands import Ended
+    from tests.world import world
+
+    world(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TERMINAL_WIDTH", "200")  # or messages in boxes are broken into lines
+
+    def command(*arguments: str) -> "Ended":
+        monkeypatch.setattr(sys, "argv", ["prediction-exporter", *arguments])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            status = ended.code if isinstance(ended.code, int) else 1
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return Ended(status, printed.out, printed.err)
+
+    return command

@@ -6,49 +6,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from exporter import cli, measures, names
+from exporter import measures, names
+from tests.commands import Ended, Run
 from tests.world import CONFIG, START, _reference, outcome, prediction, text, world
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Runs a command in the world's folder."""
-    world(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TERMINAL_WIDTH", "200")  # or messages in boxes are broken into lines
-
-    def command(*arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["prediction-exporter", *arguments])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            status = ended.code if isinstance(ended.code, int) else 1
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return Ended(status, printed.out, printed.err)
-
-    return command
-
 
 CONFIG_FILE = "prediction-exporter.yml"
 

@@ -76,6 +76,10 @@ BROKEN: dict[str, tuple[str, str, str]] = {
                              f"{MODEL}.thresholds: prediction_drift must lie below prediction_drift_severe"),
     "no psi": ("baselines/m.json", "baselines/m.json\n    drift: {methods: [ks]}",
                f"{MODEL}.drift: methods must hold psi: verdicts and alerts stand on it"),
+    "a window longer than memory": ("state: state/", "limits: {retention: 2h}",
+                                    "limits.retention: 2h is shorter than the window 1d; raise it or drop the window"),
+    "a period twice": ("baselines/m.json", "baselines/m.json\n    drift: {periods: [previous, previous]}",
+                       f"{MODEL}.drift: periods must differ"),
     "a threshold of one": ("task: binary", "task: binary\n    decision_threshold: 1",
                            f"{MODEL}.decision_threshold: input should be less than 1 (found 1)"),
     "a channel without secret": ("state: state/", "alerting: {slack: {channel: '#ml'}}",
@@ -104,6 +108,23 @@ def test_all_problems_are_named_at_once() -> None:
         f"evaluation.interval: {DURATION}",
         "models[0].task: input should be 'binary', 'multiclass' or 'regression' (found 'ranking')",
         "states: unknown key; remove it or correct its spelling",
+    )
+
+
+def test_periods_must_lie_outside_the_window_and_within_memory() -> None:
+    data = yaml.safe_load(GOOD)
+    data["models"][0]["drift"] = {"window": "1d", "periods": ["previous", "last_week"]}
+    assert parse_config(yaml.safe_dump(data)).models[0].drift.reach == 8 * 86_400
+    assert problems(yaml.safe_dump({**data, "limits": {"retention": "8d"}})) == (
+        (
+            "limits.retention: 8d must be longer than the 192 h that models[0].drift.periods look back; "
+            "raise it or drop the period"
+        ),
+    )
+    data["evaluation"]["windows"] = ["7d"]
+    data["models"][0]["drift"]["window"] = "7d"
+    assert problems(yaml.safe_dump(data)) == (
+        "models[0].drift: periods: last_week needs a window shorter than 7d; name previous instead",
     )
 
 

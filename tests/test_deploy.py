@@ -16,8 +16,10 @@ import yaml
 from prometheus_client import CollectorRegistry, Gauge
 
 from exporter.demo.processes import Servers, find_program, free_port
-from exporter.server import Exposition, Format, ModelSummary, create_app, render, serve_app
-from exporter.web import Address
+from exporter.web.app import ModelSummary, create_app
+from exporter.web.exposition import Exposition, Format, render
+from exporter.web.listen import serve_app
+from exporter.web.toolkit import Address
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"

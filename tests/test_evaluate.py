@@ -16,8 +16,9 @@ from exporter.errors import DataError
 from exporter.evaluate import Evaluation, evaluate
 from exporter.ingest import sources
 from exporter.monitor import Monitor
+from exporter.names import Family
 from exporter.service import Exporter
-from tests.world import START, Record, counts, monitor, outcome, prediction, text, values
+from tests.world import CONFIG, START, Record, counts, monitor, outcome, prediction, text, values, world
 
 LATEST = START + 30 * 86_400
 # About the process and the moment, not about the log.
@@ -108,6 +109,38 @@ def test_serving_and_evaluating_give_the_same_numbers(
     assert rejected == {
         "malformed": 1, "duplicate_id": 1, "duplicate_outcome": 1, "unknown_model": 1, "future_timestamp": 1
     }  # fmt: skip
+
+
+PERIODS = CONFIG.replace("min_rows: 5", "min_rows: 5, periods: [previous, last_week]")
+
+
+@pytest.mark.parametrize("older", [5, 0])
+def test_periods_are_alike_too_and_say_when_the_history_does_not_cover_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, older: int
+) -> None:
+    monkeypatch.setattr("time.time", lambda: LATEST - 300)
+    before = [prediction(number, id=None, ts=START - 60, version="v9") for number in range(older)]
+    write(tmp_path := world(tmp_path, PERIODS).parent, [*LOG, *before])
+    found = evaluate(monitor(tmp_path, PERIODS), [str(tmp_path / "logs")], None, LATEST)
+    assert found.at == START + 8 * 86_400
+    ours, theirs = served(tmp_path), evaluated(found)
+    kinds = (names.PERIOD_ROWS, names.PERIOD_COMPLETE, names.WINDOW_COMPLETE, names.PREDICTION_RECENT_DRIFT_SCORE,
+             names.FEATURE_RECENT_DRIFT_SCORE)  # fmt: skip
+    one, other = ({key: value for key, value in side.items() if key[0] in {kind.name for kind in kinds}}
+                  for side in (ours, theirs))  # fmt: skip
+    assert one == pytest.approx(other, rel=1e-12)
+
+    def of(family: Family, period: str) -> float | None:
+        labels = {"model_name": "churn", "model_version": "v0", "window": "1d", "period": period}
+        return theirs.get((family.name, tuple(sorted(labels.items()))))
+
+    last_week = [record["ts"] for record in LOG if record["kind"] == "prediction" and record["model"] == "churn"
+                 and START <= record["ts"] < START + 86_400]  # fmt: skip
+    assert of(names.PERIOD_ROWS, "last_week") == len(last_week) - 1  # one stands in the log twice
+    assert of(names.PERIOD_COMPLETE, "last_week") == float(older > 0)
+    assert of(names.PERIOD_COMPLETE, "previous") == 1.0
+    scores = {dict(key[1])["period"] for key in theirs if key[0] == names.FEATURE_RECENT_DRIFT_SCORE.name}
+    assert scores == ({"previous", "last_week"} if older else {"previous"})
 
 
 def test_the_window_ends_at_the_newest_record(tmp_path: Path, small: Monitor) -> None:

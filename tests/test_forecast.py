@@ -7,7 +7,7 @@ from exporter.baseline import Baseline
 from exporter.collector import series_of
 from exporter.config import Model, parse_config
 from exporter.forecast import EXPORTER_SERIES, forecast_series
-from exporter.measures import Scope
+from exporter.measures import Past, Scope
 from exporter.monitor import Monitor
 from exporter.reference import ReferenceData, build_baseline
 from exporter.snapshot import take_snapshot
@@ -16,7 +16,7 @@ from tests.strategies import Counting, Row, binary_rows, model_of
 YAML = """
 log: [{path: logs/*.ndjson}]
 evaluation: {windows: [1h, 1d, 7d]}
-models: [{name: m, task: TASK, baseline: m.json, drift: {methods: [METHODS]}}]
+models: [{name: m, task: TASK, baseline: m.json, drift: {methods: [METHODS], periods: [previous, last_week]}}]
 """
 
 
@@ -33,7 +33,9 @@ def rows_of(task: str, features: int) -> list[Row]:
 def real(model: Model, baseline: Baseline, rows: list[Row], monitor: Monitor) -> int:
     profile = Counting.of(model, baseline).of_rows(rows)
     windows = dict.fromkeys(monitor.windows, profile)
-    scope = Scope(model, "v", monitor.config.costs, windows, profile, {"timeout": 1.0, "oom": 1.0})
+    pasts = {str(period): Past(profile, complete=True) for period in model.drift.periods}
+    errors = {"timeout": 1.0, "oom": 1.0}
+    scope = Scope(model, "v", monitor.config.costs, windows, profile, errors, windows, pasts)
     return sum(map(series_of, take_snapshot([scope], 0.0, lambda: 0.0).samples))
 
 
@@ -48,7 +50,10 @@ METHODS = {
 @pytest.mark.parametrize("methods", METHODS)
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_the_forecast_is_an_upper_bound_close_to_the_real_number(task: str, methods: str, features: int) -> None:
-    model, rows = model_of(task, drift={"methods": METHODS[methods]}), rows_of(task, features)
+    model, rows = (
+        model_of(task, drift={"methods": METHODS[methods], "periods": ["previous", "last_week"]}),
+        rows_of(task, features),
+    )
     data = ReferenceData(pa.Table.from_pylist([{**row, "ts": 3_600.0 * k} for k, row in enumerate(rows)]), "r", "d")
     baseline = build_baseline(model, data, 0.0, windows=[3_600, 86_400, 7 * 86_400])
     assert set(baseline.usual) == {3_600, 86_400, 7 * 86_400}

@@ -10,8 +10,8 @@ import duckdb
 import pytest
 
 from exporter import measures, names, service
+from exporter.ingest import blocks
 from exporter.ingest import engine as engine_module
-from exporter.ingest import sources
 from exporter.ingest.engine import Engine
 from exporter.service import Exporter
 from exporter.store import Store
@@ -166,7 +166,7 @@ def test_an_evaluation_that_fails_leaves_the_last_snapshot(
 
 
 def test_a_backlog_is_evaluated_in_between(tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "BLOCK", 4_000)
+    monkeypatch.setattr(blocks, "BLOCK", 4_000)
     monkeypatch.setattr(service, "_COMMIT_BYTES", 8_000)
     write(tmp_path, some(0, 200))
     exporter, seen = make(), list[float]()
@@ -276,3 +276,23 @@ def test_two_exporters_do_not_share_a_state(tmp_path: Path, make: Make) -> None:
     ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "ConfigError" in ended.stderr
     assert "no other exporter uses" in ended.stderr
+
+
+def test_windows_and_periods_that_the_history_does_not_cover_are_told(tmp_path: Path, make: Make) -> None:
+    exporter = make(CONFIG.replace("min_rows: 5", "min_rows: 5, periods: [previous, last_week]"))
+    write(tmp_path, text(prediction(number, id=None, ts=START + 12 * 3_600 * number) for number in range(6)))
+    step(exporter)
+    lines = exporter.debug("churn").splitlines()
+    assert lines[1:3] == [
+        "  period previous of 1d: records 2",
+        "  period last_week of 1d: records 0; no records before it, so nothing is held against it",
+    ]
+    assert [line for line in lines if line.startswith("  window")] == [
+        "  window 1h: records 1, weight 1, squared weight 1",
+        "  window 1d: records 2, weight 2, squared weight 2",
+        "  window 7d: records 6, weight 6, squared weight 6; history begins within it",
+    ]
+    found = series(exporter)
+    assert found[names.PERIOD_COMPLETE.name, "churn", "v1", "last_week", "1d"] == 0
+    assert found[names.WINDOW_COMPLETE.name, "churn", "v1", "7d"] == 0
+    assert found[names.WINDOW_COMPLETE.name, "churn", "v1", "1d"] == 1

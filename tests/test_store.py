@@ -20,7 +20,7 @@ from exporter.ingest.ledger import Ledger
 from exporter.profile.columns import Floats
 from exporter.profile.layout import Layout
 from exporter.store import Store
-from exporter.windows import BUCKET, HOUR, bucket_starts, fine_since, window_start
+from exporter.windows import BUCKET, HOUR, Stretch, bucket_starts, fine_since, window_start
 from tests.world import START, baselines, other_baseline
 
 DAY = 24 * HOUR
@@ -191,6 +191,26 @@ def test_old_profiles_are_forgotten_and_versions_with_them(store: Store, tmp_pat
     after = state(store)
     again = reopened(store, tmp_path)
     assert state(again) == after
+    again.close()
+
+
+def test_the_past_is_of_all_versions_and_its_beginning_is_known(store: Store, tmp_path: Path) -> None:
+    commit(store, delta((START, 1), (START + HOUR, 2)))
+    commit(store, delta((START + BUCKET, 1), (START + 2 * HOUR, 3), version="v2"))
+    first = int(START)
+    assert store.past("churn", Stretch(first, first + 2 * HOUR)).vector.tolist() == (2 * unit(1) + unit(2)).tolist()
+    assert store.past("price", Stretch(first, first + HOUR)).vector.sum() == 0
+    assert store.oldest("churn") == {"v1": first, "v2": first + BUCKET}
+    assert store.oldest("price") == {}
+    short = reopened(store, tmp_path, longest=HOUR)
+    commit(short, delta((START + 30 * DAY, 1)), fine=fine_since(START + 30 * DAY))
+    assert short.oldest("churn") == {"v1": first, "v2": first}, "of buckets that are on disk alone, and rolled up"
+    with short.transaction():
+        short.forget(START + 2 * HOUR)
+    after = short.oldest("churn")
+    assert after == {"v1": first + 30 * DAY, "v2": first + 2 * HOUR}
+    again = reopened(short, tmp_path)
+    assert again.oldest("churn") == after
     again.close()
 
 

@@ -7,15 +7,16 @@ name that `prediction_exporter_statistic_success` gives them.
 from collections.abc import Mapping
 
 from exporter.measures.anomaly import measure_anomaly
-from exporter.measures.base import Histogram, Measure, Sample, Scope
+from exporter.measures.base import Histogram, Measure, Past, Sample, Scope
 from exporter.measures.cost import measure_cost
 from exporter.measures.drift import measure_concept_drift, measure_feature_drift, measure_output_drift
 from exporter.measures.operations import measure_operations
 from exporter.measures.performance import measure_estimation, measure_performance
+from exporter.measures.periods import measure_history, measure_recent_drift
 from exporter.measures.quality import measure_quality
 from exporter.measures.thresholds import measure_drift_thresholds
 
-__all__ = ["MEASURES", "Histogram", "Sample", "Scope"]
+__all__ = ["MEASURES", "Histogram", "Past", "Sample", "Scope"]
 
 MEASURES: Mapping[str, Measure] = {
     "performance": measure_performance,
@@ -28,4 +29,6 @@ MEASURES: Mapping[str, Measure] = {
     "quality": measure_quality,
     "cost": measure_cost,
     "drift_thresholds": measure_drift_thresholds,
+    "recent_drift": measure_recent_drift,
+    "history": measure_history,
 }

@@ -1,7 +1,8 @@
 """What measures share: the scope that one computes in, the samples that it yields, and the guards on the way."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -33,9 +34,17 @@ class Sample:
     value: float | Histogram
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What all versions of a model did in a period; `complete` says whether the model's history reaches behind it."""
+
+    profile: Profile
+    complete: bool
+
+
 @dataclass(frozen=True)
 class Scope:
-    """What is known of one model and version at an instant."""
+    """What is known of one model and version at an instant; `complete` names the windows that hold all their time."""
 
     model: Model
     version: str
@@ -43,6 +52,8 @@ class Scope:
     windows: Mapping[str, Profile]
     totals: Profile
     errors: Mapping[str, float]
+    complete: Collection[str] = ()
+    periods: Mapping[str, Past] = field(default_factory=dict)
 
     @cached_property
     def reference(self) -> Profile:
@@ -59,6 +70,11 @@ class Scope:
     def gauge(self, family: Family, value: Value, *labels: str) -> Iterator[Sample]:
         """The sample, unless there is no value."""
         if not isinstance(value, NotEnoughData):
+            yield Sample(family, (self.model.name, self.version, *labels), float(value))
+
+    def known(self, family: Family, value: float, *labels: str) -> Iterator[Sample]:
+        """The sample, unless the value is NaN."""
+        if not math.isnan(value):
             yield Sample(family, (self.model.name, self.version, *labels), float(value))
 
     def interval(

@@ -16,20 +16,10 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.errors import PredictionExporterError
-from exporter.server import (
-    Body,
-    Exposition,
-    Format,
-    ModelSummary,
-    _bind,
-    create_app,
-    landing_page,
-    negotiate,
-    only,
-    render,
-    serve_app,
-)
-from exporter.web import Address
+from exporter.web.app import ModelSummary, create_app, landing_page
+from exporter.web.exposition import Body, Exposition, Format, negotiate, only, render
+from exporter.web.listen import _bind, serve_app
+from exporter.web.toolkit import Address
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"

@@ -19,8 +19,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.errors import ConfigError
-from exporter.server import Running, serve_app
-from exporter.web import Address, Authenticator, LiveWebConfig, load_web_config, parse_listen
+from exporter.web.listen import Running, serve_app
+from exporter.web.toolkit import Address, Authenticator, LiveWebConfig, load_web_config, parse_listen
 
 CHEAPEST = 4  # bcrypt's least cost: the tests' passwords are no secrets
 

@@ -8,25 +8,22 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from exporter.config import Config, load_config, parse_duration
+from exporter.cli.baseline import baseline_app
+from exporter.cli.common import ConfigPath
+from exporter.config import load_config, parse_duration
 from exporter.errors import ConfigError, PredictionExporterError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__, pretty_exceptions_enable=False
 )
-baseline_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Reference data and the baselines made from it."
-)
 app.add_typer(baseline_app, name="baseline")
 
-ConfigPath = Annotated[Path, typer.Option("--config", help="The configuration file.")]
 Listen = Annotated[list[str], typer.Option("--web.listen-address", help="[HOST]:PORT; may be repeated.")]
 WebConfig = Annotated[
     Path | None, typer.Option("--web.config.file", help="TLS and users, as in Prometheus' exporter toolkit.")
@@ -70,6 +67,8 @@ def check_config(
         raise typer.BadParameter("give the configuration file", param_hint="FILE")
     config = load_config(path)
     monitor = Monitor.load(config, str(path))
+    for warning in monitor.warnings():
+        typer.echo(f"{path}: {warning}", err=True)
     series = forecast_series(monitor)
     if series > config.limits.series:
         problem = f"limits.series: about {series} series are to be expected, {config.limits.series} are allowed"
@@ -85,9 +84,10 @@ def serve(
     log_level: Annotated[LogLevel, typer.Option(help="What is written to standard error.")] = LogLevel.info,
 ) -> None:
     """Follow the log, compute, and serve /metrics."""
-    from exporter.server import create_app, serve_app
     from exporter.service import Exporter
-    from exporter.web import LiveWebConfig, parse_listen
+    from exporter.web.app import create_app
+    from exporter.web.listen import serve_app
+    from exporter.web.toolkit import LiveWebConfig, parse_listen
 
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     addresses = parse_listen(listen)
@@ -129,28 +129,6 @@ def evaluate(
         raise typer.Exit(1)
 
 
-@baseline_app.command("build")
-def baseline_build(
-    config: ConfigPath,
-    model: Annotated[str, typer.Option(help="The model's name in the configuration.")],
-    data: Annotated[Path, typer.Option(help="Reference data: Parquet or CSV in the record format's columns.")],
-    out: Annotated[Path, typer.Option(help="The baseline file to write.")],
-    categorical: Annotated[list[str], typer.Option(help="A feature to take as categories whatever its type.")] = [],  # noqa: B006 - typer reads it only
-) -> None:
-    """Make a versioned baseline file from reference data."""
-    from exporter.reference import build_baseline, read_reference
-    from exporter.reference_spreads import told
-
-    settings = load_config(config)
-    chosen = _model(settings, model, str(config))
-    windows = [parse_duration(window) for window in settings.evaluation.windows]
-    baseline = build_baseline(chosen, read_reference(data), time.time(), categorical, windows)
-    write_whole(out, baseline.to_json())
-    rows, features = baseline.provenance.rows, len(baseline.features)
-    typer.echo(f"{out}: baseline {baseline.fingerprint} of {model}, {rows} rows, {features} features", err=True)
-    typer.echo(told(chosen, baseline), err=True)
-
-
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its files.")] = Path(".demo"),
@@ -183,27 +161,6 @@ def schema_text() -> str:
     from exporter.config import config_schema
 
     return json.dumps(config_schema(), indent=2, sort_keys=True) + "\n"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old one or the new one, never half."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise PredictionExporterError(f"--out {path}: {error.strerror}; give a file that can be written") from error
-
-
-def _model(config: Config, name: str, source: str) -> Any:
-    try:
-        return config.model(name)
-    except KeyError:
-        known = ", ".join(model.name for model in config.models)
-        raise ConfigError(source, [f"no model called {name!r}; it has {known}"]) from None
 
 
 def _instant(text: str | None) -> float | None:

@@ -1,0 +1,126 @@
+"""The whole configuration file; the models' and the alerting's sections have modules of their own."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from exporter.config.alerting import Alerting
+from exporter.config.base import Duration, NonNegative, Positive, Section, parse_duration
+from exporter.config.model import Model
+
+
+class LogSource(Section):
+    """One place that predictions are read from: a file, a glob, a directory or an object-store URL."""
+
+    path: str = Field(min_length=1, description="NDJSON (plain, gzip, zstd) or Parquet; file, glob, directory, URL.")
+
+
+class Evaluation(Section):
+    """When and over which windows statistics are computed."""
+
+    interval: Duration = Field("1m", description="Time between two evaluations.")
+    windows: tuple[Duration, ...] = Field(("1h", "1d", "7d"), min_length=1)
+    clock: Literal["wall", "log"] = Field("wall", description="log: windows end at the newest record.")
+    max_age: Duration = Field("1d", description="Alert when the newest evaluation is older than this.")
+
+    @model_validator(mode="after")
+    def _windows_differ(self) -> Self:
+        seconds = [parse_duration(window) for window in self.windows]
+        if len(set(seconds)) < len(seconds):
+            raise ValueError("windows must differ in length")
+        if any(length % 300 for length in seconds):
+            raise ValueError("windows must be whole multiples of 5m, the width of a time bucket")
+        if any(length > 2 * 86_400 and length % 3_600 for length in seconds):
+            raise ValueError("windows longer than 2d must be whole hours")
+        return self
+
+
+class Outcomes(Section):
+    """How long a prediction waits for its outcome, and an outcome for its prediction."""
+
+    horizon: Duration = "30d"
+
+
+class MonthlyLimits(Section):
+    """What monitoring may cost in a month, in USD, before an alert says so."""
+
+    log_storage_usd: Positive = 100
+    compute_usd: Positive = 50
+    notifications_usd: Positive = 20
+
+
+class Costs(Section):
+    """Prices; the defaults are a large cloud's list prices for object storage, log ingestion and a vCPU hour."""
+
+    serving_usd_per_1000_predictions: NonNegative = 0.02
+    log_storage_usd_per_gib_month: NonNegative = 0.023
+    log_ingestion_usd_per_gib: NonNegative = 0.10
+    compute_usd_per_core_hour: NonNegative = 0.04
+    notification_usd: NonNegative = 0.005
+    log_retention: Duration = Field("30d", description="How long logs are kept, for the storage cost.")
+    monthly_limits: MonthlyLimits = MonthlyLimits()
+
+
+class Limits(Section):
+    """Bounds on what the exporter holds and exports."""
+
+    series: int = Field(20_000, ge=100, description="Series beyond this are cut, and counted.")
+    versions: int = Field(10, ge=1, description="Versions of a model; records of a further one are rejected.")
+    retention: Duration = Field("90d", description="Age at which profiles are forgotten.")
+    future: Duration = Field("5m", description="A record further ahead of the clock than this is rejected.")
+
+
+class Config(Section):
+    """The whole configuration file."""
+
+    state: Path = Field(Path("state"), description="Folder of the embedded database.")
+    log: tuple[LogSource, ...] = Field(min_length=1)
+    evaluation: Evaluation = Evaluation()
+    models: tuple[Model, ...] = Field(min_length=1)
+    outcomes: Outcomes = Outcomes()
+    costs: Costs = Costs()
+    limits: Limits = Limits()
+    alerting: Alerting = Alerting()
+    _folder: Path = PrivateAttr(default=Path())
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        names = [model.name for model in self.models]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"models: the name {twice[0]!r} stands twice; give each model a name of its own")
+        windows = self.evaluation.windows
+        for index, model in enumerate(self.models):
+            if model.drift.window not in windows:
+                raise ValueError(
+                    f"models[{index}].drift.window: {model.drift.window} is not among evaluation.windows "
+                    f"({', '.join(windows)}); add it there or choose one of them"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _remembered(self) -> Self:
+        retention = parse_duration(self.limits.retention)
+        for window in self.evaluation.windows:
+            if parse_duration(window) > retention:
+                raise ValueError(f"limits.retention: {self.limits.retention} is shorter than the window {window}; "
+                                 "raise it or drop the window")  # fmt: skip
+        for index, model in enumerate(self.models):
+            if model.drift.periods and model.drift.reach >= retention:
+                raise ValueError(
+                    f"limits.retention: {self.limits.retention} must be longer than the {model.drift.reach // 3_600} h "
+                    f"that models[{index}].drift.periods look back; raise it or drop the period"
+                )
+        return self
+
+    def resolve(self, path: Path | str) -> Path:
+        """`path` as seen from the configuration file's folder."""
+        return self._folder / path
+
+    def model(self, name: str) -> Model:
+        """The model called `name`; KeyError if there is none."""
+        for model in self.models:
+            if model.name == name:
+                return model
+        raise KeyError(name)
