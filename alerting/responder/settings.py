@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
-from pydantic import ValidationError as Invalid
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
-from exporter.config import Duration, NonNegative, UniqueKeyLoader, Url, parse_duration, problems_of, yaml_problem
-from exporter.errors import ConfigError, PredictionExporterError
+from exporter.config import parse_duration
+from exporter.config.base import Duration, NonNegative, Section, Url
+from exporter.config.load import parse_section, read_text
+from exporter.errors import PredictionExporterError
 
 SHORTEST_TOKEN = 16  # characters: at 6 bits each some 96, beyond guessing over a network
 PLACEHOLDERS = ("model", "version", "alert", "key", "to_version")
@@ -39,10 +39,6 @@ RESPONSES: Mapping[str, tuple[Response, ...]] = {
 """What is done about an alert unless `responses` says otherwise; every other alert is notified."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 def _in_folder(path: Path, info: ValidationInfo) -> Path:
     return Path((info.context or {}).get("folder", Path())) / path
 
@@ -54,7 +50,7 @@ class SecretError(PredictionExporterError):
     """A secret that is not where the configuration says it is."""
 
 
-class Secret(_Section):
+class Secret(Section):
     """Where a secret stands: in a file or in an environment variable."""
 
     file: InFolder | None = None
@@ -120,7 +116,7 @@ TargetUrl = Annotated[Url, AfterValidator(_without_user)]
 Template = Annotated[str, AfterValidator(_template)]
 
 
-class Access(_Section):
+class Access(Section):
     """A service and how to be let in: with a user name by basic authentication, else with a bearer token."""
 
     url: TargetUrl
@@ -128,7 +124,7 @@ class Access(_Section):
     token: NamedSecret | None = None
 
 
-class Webhook(_Section):
+class Webhook(Section):
     """An endpoint that takes a JSON object by POST; a URL that is itself a secret is read from `url_from`."""
 
     url: TargetUrl | None = None
@@ -142,7 +138,7 @@ class Webhook(_Section):
         return self
 
 
-class GitHub(_Section):
+class GitHub(Section):
     """A repository on GitHub; the token may write issues (tickets) or actions (workflows)."""
 
     url: TargetUrl = "https://api.github.com"
@@ -180,14 +176,14 @@ class Airflow(Access):
     api: Literal["v1", "v2"] = Field("v2", description="v1 for Airflow 2.")
 
 
-class Command(_Section):
+class Command(Section):
     """A program on this machine, without a shell; it reads the request as JSON on standard input."""
 
     command: tuple[Template, ...] = Field(min_length=1)
     timeout: Duration = "1m"
 
 
-class _OneOf(_Section):
+class _OneOf(Section):
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         given = [name for name, value in self if value is not None]
@@ -213,7 +209,7 @@ class Trigger(_OneOf):
     command: Command | None = None
 
 
-class Retraining(_Section):
+class Retraining(Section):
     """How retrainings are started, and what holds them back."""
 
     target: Trigger
@@ -226,7 +222,7 @@ class Retraining(_Section):
     every: Mapping[str, Duration] = Field({}, description="Model to period: retrained without an alert.")
 
 
-class Rollback(_Section):
+class Rollback(Section):
     """How a model goes back to another version that serves beside it, and what proves that one better."""
 
     target: Trigger
@@ -234,7 +230,7 @@ class Rollback(_Section):
     window: Duration = Field("7d", description="One of the exporter's evaluation.windows.")
 
 
-class Tls(_Section):
+class Tls(Section):
     """The certificate that the responder shows; the key unencrypted."""
 
     cert_file: InFolder
@@ -249,7 +245,7 @@ class Tls(_Section):
         return self
 
 
-class Settings(_Section):
+class Settings(Section):
     """The whole configuration file."""
 
     dry_run: bool = Field(True, description="Decide and record, but call no target.")
@@ -296,14 +292,4 @@ class Settings(_Section):
 
 def load_settings(path: Path) -> Settings:
     """Read and check the configuration at `path`; ConfigError names every problem with its path in the file."""
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=UniqueKeyLoader)  # noqa: S506 - a subclass of the safe loader
-        return Settings.model_validate({} if data is None else data, context={"folder": path.parent})
-    except OSError as error:
-        raise ConfigError(str(path), [f"{error.strerror}; give the path of an existing YAML file"]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(str(path), [f"not UTF-8 text at byte {error.start}; save it as UTF-8"]) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(str(path), [yaml_problem(error)]) from error
-    except Invalid as error:
-        raise ConfigError(str(path), list(problems_of(error))) from error
+    return parse_section(Settings, read_text(path), str(path), "the keys webhook_token and page_token", path.parent)
