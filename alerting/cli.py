@@ -1,4 +1,4 @@
-"""`prediction-alerting`: rules, routes and runbook from the configuration.
+"""`prediction-alerting`: rules, routes and runbook from the configuration; and the responder.
 
 Exit status 0 done, 1 failed or stale, 2 wrong usage or configuration; messages on standard error.
 """
@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 @app.callback()
 def _program() -> None:
-    """Prometheus rules, Alertmanager routes and their runbook, from the exporter's configuration."""
+    """Prometheus rules, Alertmanager routes and their runbook; and the responder to what they tell."""
 
 
 class Format(StrEnum):
@@ -66,6 +66,25 @@ def _files(config: Config, out: Path, form: Format) -> dict[Path, str]:
     if form is Format.FILES:
         return {out / name: text for name, text in builder.generated(config).items()}
     return {out: builder.single(config, form)}
+
+
+@app.command()
+def respond(
+    config: Annotated[Path, typer.Option(help="The responder's own configuration file.")],
+    check: Annotated[bool, typer.Option("--check", help="Only name every problem of the file.")] = False,  # noqa: FBT002 - typer's way to declare a flag
+) -> None:
+    """Receive Alertmanager's webhooks; open tickets, start retrainings and roll back."""
+    import logging
+
+    from alerting.responder.server import respond as serve
+    from alerting.responder.settings import load_settings
+
+    settings = load_settings(config)
+    if check:
+        typer.echo(f"{config}: fine; {'dry run' if settings.dry_run else 'it acts'}")
+        return
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    serve(settings)
 
 
 def main() -> None:

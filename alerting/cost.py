@@ -16,7 +16,7 @@ def cost_alerts(config: Config) -> tuple[Alert, ...]:
     return (
         _cost("LogStorage", _component("log_storage"), limits.log_storage_usd, _STORAGE),
         _cost("MonitoringCompute", _component("compute"), limits.compute_usd, _COMPUTE),
-        _cost("Notification", names.NOTIFICATION_COST_USD, limits.notifications_usd, _NOTIFICATIONS),
+        _cost("Notification", _either_notifications(), limits.notifications_usd, _NOTIFICATIONS),
     )
 
 
@@ -27,6 +27,11 @@ def alerting_alerts(config: Config) -> tuple[Alert, ...]:
 
 def _component(component: str) -> str:
     return f'{names.MONITORING_COST_USD.name}{{component="{component}"}}'
+
+
+def _either_notifications() -> str:
+    """Those of Alertmanager, and those of the responder, each by its own count."""
+    return f"({names.NOTIFICATION_COST_USD}\nor\n{_component('notifications')})"
 
 
 def _cost(what: str, series: str, limit: float, runbook: Runbook) -> Alert:
@@ -60,8 +65,9 @@ _COMPUTE = Runbook(
     "`costs.monthly_limits.compute_usd`.",
 )
 _NOTIFICATIONS = Runbook(
-    "Alertmanager sends more notifications than agreed, at the configured price of one.",
-    f"`{names.ALERTMANAGER_NOTIFICATIONS_TOTAL}` by integration, and which alerts fire and resolve over and over.",
+    "Alertmanager or the responder sends more notifications than agreed, at the configured price of one.",
+    f"`{names.ALERTMANAGER_NOTIFICATIONS_TOTAL}` by integration, `{names.RESPONDER_ACTIONS_TOTAL.name}` by action, and "
+    "which alerts fire and resolve over and over.",
     "Mend or raise the threshold of the alert that flaps; lengthen `repeat_interval`; or raise "
     "`costs.monthly_limits.notifications_usd`.",
 )
@@ -70,7 +76,9 @@ _NOTIFICATIONS = Runbook(
 def _slow_response(config: Config) -> Alert:
     limit = parse_duration(config.alerting.max_response)
     window = Pace(config.alerting.speed).range(RESPONSE_RANGE)
-    seconds, alerts = (total(f"increase({names.ALERT_RESPONSE_SECONDS}_{part}[{window}])") for part in ("sum", "count"))
+    seconds, alerts = (
+        total(f"increase({names.ALERT_RESPONSE_SECONDS.name}_{part}[{window}])") for part in ("sum", "count")
+    )
     return Alert(
         name="PredictionAlertResponseSlow",
         severity="warning",
@@ -92,7 +100,7 @@ def _slow_response(config: Config) -> Alert:
 
 def _false_alerts(config: Config) -> Alert:
     window = Pace(config.alerting.speed).range(REVIEW_RANGE)
-    reviewed = names.ALERTS_REVIEWED_TOTAL
+    reviewed = names.ALERTS_REVIEWED_TOTAL.name
     false, every = (
         total(f"increase({reviewed}{matcher}[{window}])", "verdict") for matcher in ('{verdict="false"}', "")
     )

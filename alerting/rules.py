@@ -15,6 +15,7 @@ from alerting.objectives import objective_recordings
 from alerting.performance import performance_alerts
 from alerting.quality import operations_alerts, quality_alerts
 from alerting.recording import recordings
+from alerting.response import responder_alerts
 from exporter.config import Config
 
 SUBJECTS: dict[str, Callable[[Config], tuple[Alert, ...]]] = {
@@ -25,6 +26,7 @@ SUBJECTS: dict[str, Callable[[Config], tuple[Alert, ...]]] = {
     "operations": operations_alerts,
     "cost": cost_alerts,
     "alerting": alerting_alerts,
+    "responder": responder_alerts,
     "exporter": health_alerts,
     "watchdog": watchdog_alerts,
 }

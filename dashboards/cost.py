@@ -101,7 +101,7 @@ def _monitoring(config: Config) -> Panel:
     queries = [
         _bar("log storage", _component("log_storage"), limits.log_storage_usd),
         _bar("compute", _component("compute"), limits.compute_usd),
-        _bar("notifications", by("sum", names.NOTIFICATION_COST_USD), limits.notifications_usd),
+        _bar("notifications", _notifications(), limits.notifications_usd),
     ]
     return bars("Monitoring cost a month", text, queries, unit="currencyUSD", decimals=2, size=(6, 8))
 
@@ -112,6 +112,12 @@ def _bar(name: str, expr: str, limit: float) -> Query:
 
 def _component(name: str) -> str:
     return by("sum", select(names.MONITORING_COST_USD, f'{COMPONENT}="{name}"'))
+
+
+def _notifications() -> str:
+    """Those of Alertmanager, and of the responder where one runs."""
+    told = by("sum", names.NOTIFICATION_COST_USD)
+    return f"{told} + ({_component('notifications')} or vector(0))"
 
 
 def _logging() -> Panel:

@@ -1,4 +1,4 @@
-"""The dashboard of one model: a line that says whether anything is wrong, five rows that say what, and the exporter.
+"""The dashboard of one model: a line that says whether anything is wrong, five rows that say what, and the programs.
 
 A pure function of the configuration: the same configuration gives the same dashboard. It serves every exporter whose
 thresholds are the same, for models, versions and windows are asked for when it is opened.
@@ -17,6 +17,7 @@ from dashboards.panels import NUMERIC, annotation, dashboard, link, place, row, 
 from dashboards.performance import performance
 from dashboards.quality import quality
 from dashboards.queries import VARIABLES, VERSION_LEGEND, by
+from dashboards.responder import responder
 from exporter import names
 from exporter.config import Config, parse_duration
 
@@ -52,6 +53,7 @@ def model_dashboard(config: Config) -> Any:
                 row("Cost and resource usage"),
                 *cost(config),
                 row("The exporter itself", health(config), collapsed=True),
+                row("The alert responder", responder(config), collapsed=True),
             ]
         ),
     )

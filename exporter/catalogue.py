@@ -9,6 +9,7 @@ TITLES = {
     Row.QUALITY: "Data quality",
     Row.COST: "Cost and resource usage",
     Row.EXPORTER: "The exporter itself",
+    Row.RESPONDER: "The alert responder",
 }
 
 

@@ -12,7 +12,7 @@ Kind = Literal["gauge", "counter", "histogram", "info"]
 
 
 class Row(IntEnum):
-    """The dashboard's five rows, and the exporter's own health."""
+    """The dashboard's five rows, the exporter's own health, and the alert responder."""
 
     PERFORMANCE = 1
     DRIFT = 2
@@ -20,6 +20,7 @@ class Row(IntEnum):
     QUALITY = 4
     COST = 5
     EXPORTER = 6
+    RESPONDER = 7
 
 
 MODEL_NAME = "model_name"
@@ -129,7 +130,7 @@ INVALID_INPUTS_TOTAL = _family("invalid_inputs_total", "counter", (*MODEL, "reas
 PREDICTIONS_IN_WINDOW = _family("predictions_in_window", "gauge", WINDOWED, Row.COST, "Predictions in the window (weighted by sampling).")  # fmt: skip
 SERVING_COST_USD = _family("serving_cost_usd", "gauge", WINDOWED, Row.COST, "Cost of the window's predictions in USD: the records' cost_usd where they carry it, else the configured price.")  # fmt: skip
 SERVING_COST_PER_1000_USD = _family("serving_cost_per_1000_usd", "gauge", WINDOWED, Row.COST, "Cost of 1,000 predictions in the window, in USD.")  # fmt: skip
-MONITORING_COST_USD = _family("monitoring_cost_usd", "gauge", ("component",), Row.COST, "Projected cost of monitoring in USD a month of 30 days: log_storage (ingestion and storage of the log at the present rate), compute (this process's CPU time).")  # fmt: skip
+MONITORING_COST_USD = _family("monitoring_cost_usd", "gauge", ("component",), Row.COST, "Projected cost of monitoring in USD a month of 30 days: log_storage (ingestion and storage of the log at the present rate), compute (this process's CPU time); from the responder, notifications (tickets and messages that it sent in the last day).")  # fmt: skip
 PREDICTIONS_LOGGED_TOTAL = _family("predictions_logged_total", "counter", MODEL, Row.COST, "Prediction records read and counted.")  # fmt: skip
 PREDICTIONS_SKIPPED_TOTAL = _family("predictions_skipped_total", "counter", MODEL, Row.COST, "Predictions that writers left out of the log on purpose (sampling), from counts records.")  # fmt: skip
 PREDICTIONS_DROPPED_TOTAL = _family("predictions_dropped_total", "counter", MODEL, Row.COST, "Predictions that writers lost (full queue or disk), from counts records.")  # fmt: skip
@@ -156,6 +157,15 @@ SERIES = _family("prediction_exporter_series", "gauge", (), Row.EXPORTER, "Serie
 SERIES_DROPPED_TOTAL = _family("prediction_exporter_series_dropped_total", "counter", (), Row.EXPORTER, "Series cut because the snapshot reached limits.series.")  # fmt: skip
 STATE_BYTES = _family("prediction_exporter_state_bytes", "gauge", (), Row.EXPORTER, "Size of the embedded database on disk.")  # fmt: skip
 
+# The alert responder, which exports them itself; counted from its database, so they survive its restarts.
+RESPONDER_ACTIONS_TOTAL = _family("responder_actions_total", "counter", ("action", "outcome"), Row.RESPONDER, "What was decided of actions (notify, open_ticket, close_ticket, retrain, rollback), by outcome: done, dry_run (would have been done), skipped (for a reason in the audit log), failed (attempts; each is repeated).")  # fmt: skip
+RESPONDER_PENDING_ACTIONS = _family("responder_pending_actions", "gauge", ("action", "standing"), Row.RESPONDER, "Actions still to be carried out, by standing: queued, waiting (for labels, budget or Prometheus), retrying (the target failed).")  # fmt: skip
+RESPONDER_UNPLANNED_DELIVERIES = _family("responder_unplanned_deliveries", "gauge", (), Row.RESPONDER, "Alertmanager's deliveries that were accepted and are not planned yet.")  # fmt: skip
+RESPONDER_DRY_RUN = _family("responder_dry_run", "gauge", (), Row.RESPONDER, "1 while the responder only records what it would do, else 0.")  # fmt: skip
+RESPONDER_OLDEST_UNACKNOWLEDGED_TIMESTAMP_SECONDS = _family("responder_oldest_unacknowledged_timestamp_seconds", "gauge", (), Row.RESPONDER, "When the oldest open alert began that asks for more than a notification and that nobody has acknowledged, Unix seconds; absent when there is none.")  # fmt: skip
+ALERT_RESPONSE_SECONDS = _family("alert_response_seconds", "histogram", (), Row.RESPONDER, "Time from an alert's start to a person's acknowledgement, in seconds.")  # fmt: skip
+ALERTS_REVIEWED_TOTAL = _family("alerts_reviewed_total", "counter", ("verdict",), Row.RESPONDER, "Alerts that a person has judged, by verdict: true, false.")  # fmt: skip
+
 FAMILIES: tuple[Family, ...] = tuple(_REGISTERED)
 
 # Recorded series: level:metric:operations, written by the generated recording rules, read by panels and alerts.
@@ -180,10 +190,6 @@ ALERTMANAGER_NOTIFICATIONS_TOTAL = "alertmanager_notifications_total"
 
 # The value of the label `app` on every shipped alert, by which dashboards know them among others'.
 ALERT_APP = "prediction_exporter"
-
-# Metrics of the alert responder, which alerts about alerting compare with.
-ALERT_RESPONSE_SECONDS = "alert_response_seconds"
-ALERTS_REVIEWED_TOTAL = "alerts_reviewed_total"
 
 
 def family(name: str) -> Family:

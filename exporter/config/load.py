@@ -37,8 +37,11 @@ def read_text(path: Path) -> str:
         raise ConfigError(str(path), [f"not UTF-8 text at byte {error.start}; save it as UTF-8"]) from error
 
 
-def parse_section(kind: type[Kind], text: str, source: str, keys: str) -> Kind:
-    """The YAML `text` as a `kind`, which has `keys` at its top; ConfigError names every problem with its path."""
+def parse_section(kind: type[Kind], text: str, source: str, keys: str, folder: Path = Path()) -> Kind:
+    """The YAML `text` as a `kind`, which has `keys` at its top; ConfigError names every problem with its path.
+
+    Validators see the `folder` of the file in their context.
+    """
     try:
         data = yaml.load(text, Loader=UniqueKeyLoader)  # noqa: S506 - a subclass of the safe loader
     except yaml.YAMLError as error:
@@ -46,7 +49,7 @@ def parse_section(kind: type[Kind], text: str, source: str, keys: str) -> Kind:
     if not isinstance(data, dict):
         raise ConfigError(source, [f"expected a mapping with {keys} at the top"])
     try:
-        return kind.model_validate(data)
+        return kind.model_validate(data, context={"folder": folder})
     except ValidationError as error:
         raise ConfigError(source, list(problems_of(error))) from error
 

@@ -147,7 +147,7 @@ def notifications(a_minute: float) -> tuple[Series, ...]:
 
 
 def responses(seconds: float) -> tuple[Series, ...]:
-    name = names.ALERT_RESPONSE_SECONDS
+    name = names.ALERT_RESPONSE_SECONDS.name
     return (gauge(f"{name}_sum", {}, Rate(seconds)), gauge(f"{name}_count", {}, Rate(1)))
 
 
@@ -157,6 +157,8 @@ def reviews(false: float) -> tuple[Series, ...]:
 
 
 BUILD = gauge(names.BUILD_INFO, {"version": "0.1.0"}, 1)
+DRY_RUN = gauge(names.RESPONDER_DRY_RUN, {}, 0)
+RETRYING = {"action": "retrain", "standing": "retrying"}
 INFO = gauge(names.MODEL_INFO, {"model_name": MODEL["model_name"]}, 1)
 NAMED = {"model_name": MODEL["model_name"]}
 PROMISED = gauge(names.MODEL_INFO, NAMED, 1)
@@ -250,6 +252,26 @@ CASES = (
     ),
     Case("PredictionAlertResponseSlow", 61, responses(1860), responses(1799), JOB, "31m 0s", 1440),
     Case("PredictionFalseAlertsHigh", 61, reviews(6), reviews(4), JOB, "6%", 10_080),
+    Case(
+        "PredictionNotificationCostHigh",
+        60,
+        (gauge(names.MONITORING_COST_USD, {"component": "notifications"}, 20.01),),
+        (gauge(names.MONITORING_COST_USD, {"component": "notifications"}, 20),),
+        TARGET | {"component": "notifications"},
+        "20.01",
+    ),
+    Case("PredictionResponderDown", 5, (DRY_RUN, gauge(names.UP, {}, 0)), (DRY_RUN, gauge(names.UP, {}, 1)), TARGET),
+    simple("PredictionResponderStuck", 5, names.RESPONDER_UNPLANNED_DELIVERIES, {}, 1, 0, "1"),
+    simple("PredictionResponderTargetFailing", 15, names.RESPONDER_PENDING_ACTIONS, RETRYING, 2, 0, "2"),
+    simple(
+        "PredictionAlertUnacknowledged",
+        5,
+        names.RESPONDER_OLDEST_UNACKNOWLEDGED_TIMESTAMP_SECONDS,
+        {},
+        -1860,
+        -600,
+        "36m 0s",
+    ),
     Case("PredictionExporterAbsent", 5, (), (BUILD,), {}),
     Case("PredictionExporterDown", 5, (BUILD, gauge(names.UP, {}, 0)), (BUILD, gauge(names.UP, {}, 1)), TARGET),
     simple("PredictionIngestionFailed", 5, names.INGESTION_SUCCESS, {}, 0, 1),

@@ -17,7 +17,7 @@ REPLAY = load_config(ROOT / "deploy/flights/prediction-exporter.yml")
 
 
 def test_every_alert_has_its_case() -> None:
-    assert [*sorted(case.alert for case in CASES), "Watchdog"] == sorted(SHIPPED)
+    assert {case.alert for case in CASES} | {"Watchdog"} == set(SHIPPED)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.alert for case in CASES])

@@ -91,14 +91,12 @@ STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 SYNTAX = re.compile(r"\{[^}]*\}|\[[^\]]*\]|\b(?:without|by|on|ignoring) \([^)]*\)|offset \w+")
 FUNCTIONS = {"sum", "avg", "rate", "increase", "absent", "time", "vector", "histogram_quantile", "label_replace"}
 FUNCTIONS |= {"present_over_time", "sum_over_time", "avg_over_time", "clamp_min", "and", "or", "unless"}
-OF_OTHERS = {names.UP, names.ALERTMANAGER_NOTIFICATIONS_TOTAL, names.ALERTS_REVIEWED_TOTAL}
+OF_OTHERS = {names.UP, names.ALERTMANAGER_NOTIFICATIONS_TOTAL}
 
 
 def known() -> set[str]:
     histograms = [family.name for family in names.FAMILIES if family.kind == "histogram"]
-    parts = {
-        f"{name}_{part}" for name in (*histograms, names.ALERT_RESPONSE_SECONDS) for part in ("bucket", "sum", "count")
-    }
+    parts = {f"{name}_{part}" for name in histograms for part in ("bucket", "sum", "count")}
     plain = {family.name for family in names.FAMILIES if family.kind != "histogram"}
     return plain | parts | set(names.RECORDED) | OF_OTHERS
 

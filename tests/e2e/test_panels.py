@@ -20,9 +20,19 @@ DASHBOARDS = [
     ROOT / "dashboards/generated/prediction-model.json",
 ]
 
+RESPONDER = (
+    "Responder",
+    "Oldest unacknowledged",
+    "Deliveries waiting",
+    "Judged false",
+    "Actions",
+    "Actions pending",
+    "Response time",
+)
 EMPTY = {
     "Drift over its usual limit": "January, the reference, holds a single window of 28 days",
     "Records rejected": "the flights' records are all well formed",
+    **dict.fromkeys(RESPONDER, "no responder runs beside this stack"),
     "Prediction anomaly": "January holds one window of 28 days, and a usual range takes two",
 }
 """Panels with a query that has nothing to show, and why."""
