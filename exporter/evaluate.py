@@ -1,8 +1,11 @@
 """One shot: the metrics at an instant, from files alone, without state."""
 
 import math
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -12,9 +15,8 @@ import duckdb
 from exporter.errors import DataError
 from exporter.ingest.engine import Delta, Engine, Period
 from exporter.ingest.files import LogFile, find_files, likely_newest
-from exporter.ingest.records import Sorted
 from exporter.ingest.seen import SeenIds
-from exporter.ingest.sources import BULK_FROM, LogReader, Piece, ahead
+from exporter.ingest.sources import BULK_FROM, LogReader, Piece
 from exporter.ingest.transient import TransientLedger
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
@@ -22,6 +24,8 @@ from exporter.profile.layout import Profile
 from exporter.profile.packed import sum_packed
 from exporter.snapshot import Snapshot, take_snapshot
 from exporter.windows import Stretch, bucket_starts, segment_starts, window_start
+
+_THREADS = 2  # that count beside each other; more hold more pieces in memory, and Python's lock lets few work at once
 
 
 @dataclass
@@ -73,7 +77,7 @@ class Evaluation:
         return oldest
 
     def _errors(self, model: str, version: str, totals: Profile) -> dict[str, float]:
-        source = "reports" if totals.part("reported")[0] else "records"
+        source = "reports" if totals.is_reported else "records"
         errors = self.delta.errors.items()
         return {error: n for (m, v, error, s), n in errors if (m, v, s) == (model, version, source)}
 
@@ -114,7 +118,7 @@ def evaluate(monitor: Monitor, paths: Sequence[str], at: float | None, latest: f
 
 
 def _count(monitor: Monitor, files: Sequence[LogFile], at: float | None, until: float, latest: float) -> Evaluation:
-    """Count `files` in the stretches that windows ending `at` need; in buckets when it is not known yet."""
+    """Count `files` in the stretches that windows and periods of `at` need; in buckets when it is not known yet."""
     period: Period = lambda ts: bucket_starts(ts, 0)  # noqa: E731 - either one or the other
     if at is not None:
         period = partial(segment_starts, bounds=monitor.bounds(at))
@@ -143,29 +147,54 @@ class _Job:
         """The engine of the whole job."""
         return self.monitor.engine(self.ledger)
 
-    def count(self, pieces: Iterator[Piece]) -> tuple[Delta, int]:
-        """The pieces' delta and bytes; sorting goes on beside the counting."""
-        delta, size = Delta(), 0
-        with closing(ahead(self._sorted(pieces))) as sorted_pieces:
-            for piece, records in sorted_pieces:
-                size += piece.size
-                delta.absorb(self.engine.take(records, self.period))
+    def count(self, pieces: Iterator[Callable[[], Piece]]) -> tuple[Delta, int]:
+        """The pieces' delta and bytes; they are made, sorted and counted on two threads, and admitted in turn."""
+        delta, size, due = Delta(), 0, deque[Future[tuple[Delta, int]]]()
+        turn = _begun()
+
+        def settle() -> None:
+            nonlocal size
+            part, taken = due.popleft().result()
+            delta.absorb(part)
+            size += taken
+
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="count") as pool:
+            for piece in pieces:
+                before, turn = turn, threading.Event()
+                due.append(pool.submit(self._count, piece, before, turn))
+                if len(due) > _THREADS:
+                    settle()
+            while due:
+                settle()
         return delta, size
 
-    def _sorted(self, pieces: Iterator[Piece]) -> Iterator[tuple[Piece, Sorted]]:
-        for piece in pieces:
+    def _count(self, make: Callable[[], Piece], before: threading.Event, after: threading.Event) -> tuple[Delta, int]:
+        try:
+            piece = make()
             records = self.monitor.sort(piece.records, piece.rejected, self.latest, self.until)
-            self.seen.drop_repeated(records)
-            yield piece, records
+            hashes = self.seen.hashes(records)
+            before.wait()
+            self.seen.drop_repeated(records, hashes)
+            admitted = self.engine.admit(records)
+        finally:
+            after.set()
+        return self.engine.count(admitted, self.period), piece.size
+
+
+def _begun() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
 
 
 def _count_file(job: _Job, reader: LogReader, file: LogFile) -> tuple[Delta, int]:
-    """Count a file whole at full speed where its lines allow, else again in blocks, with each bad line counted."""
-    if file.is_plain and file.size >= BULK_FROM and not reader.knows(file):
+    """Count a file whole at full speed where it can be read so, else in blocks, with each bad line counted."""
+    quick = file.size >= BULK_FROM if file.is_plain else file.is_parquet and file.filesystem is None
+    if quick and not reader.knows(file):
         known = job.seen.copy()
         try:
             with job.ledger.trial():
                 return job.count(reader.stream(file))
         except duckdb.Error:
             job.seen.restore(known)
-    return job.count(reader.read(file))
+    return job.count(partial(lambda piece: piece, piece) for piece in reader.read(file))

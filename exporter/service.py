@@ -295,7 +295,7 @@ class Exporter:
                     name: store.window(model.name, of, at, length) for name, length in self._monitor.windows.items()
                 }
                 totals = store.total(model.name, of)
-                source = "reports" if totals.part("reported")[0] else "records"
+                source = "reports" if totals.is_reported else "records"
                 errors = store.errors(model.name, of, source)
                 complete = self._monitor.complete(oldest[of], at)
                 yield Scope(model, of, config.costs, windows, totals, errors, complete, pasts)

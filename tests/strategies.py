@@ -67,7 +67,7 @@ def schema_of(baseline: Baseline) -> FeatureSchema:
 SCHEMA = schema_of(baseline_of())
 
 
-def prediction(ts: Any = 1.0, **fields: Any) -> Row:
+def prediction(ts: Any = 2.0, **fields: Any) -> Row:
     start = {"kind": "prediction", "ts": ts, "model": "m", "version": "v", "features": {"x": 0.25, "c": "a"}}
     return {**start, "score": 0.75, **fields}
 
@@ -113,7 +113,7 @@ def by_stream(text: bytes, model: Model, schema: FeatureSchema = SCHEMA) -> Sort
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log.ndjson"
         path.write_bytes(text)
-        return sort(bulk_reader(schema).stream(str(path)), model)
+        return sort((read() for read in bulk_reader(schema).stream(str(path))), model)
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ weights = st.sampled_from([1, 1, 1, 2, 0.5, 10, 1e-3, 1e12])
 
 @st.composite
 def predictions(draw: st.DrawFn) -> Row:
-    row = prediction(draw(st.integers(0, 10_000)), score=draw(st.one_of(st.none(), st.floats(0, 1))))
+    row = prediction(draw(st.integers(2, 10_000)), score=draw(st.one_of(st.none(), st.floats(0, 1))))
     features = {"x": draw(numbers), "c": draw(texts)}
     row["features"] = draw(
         st.one_of(st.just(features), st.just({**features, "unknown": [1]}), st.just({"x": features["x"]}), st.none())

@@ -10,8 +10,8 @@ import duckdb
 import pytest
 
 from exporter import measures, names, service
+from exporter.ingest import blocks
 from exporter.ingest import engine as engine_module
-from exporter.ingest import sources
 from exporter.ingest.engine import Engine
 from exporter.service import Exporter
 from exporter.store import Store
@@ -166,7 +166,7 @@ def test_an_evaluation_that_fails_leaves_the_last_snapshot(
 
 
 def test_a_backlog_is_evaluated_in_between(tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "BLOCK", 4_000)
+    monkeypatch.setattr(blocks, "BLOCK", 4_000)
     monkeypatch.setattr(service, "_COMMIT_BYTES", 8_000)
     write(tmp_path, some(0, 200))
     exporter, seen = make(), list[float]()

@@ -11,7 +11,7 @@ import numpy as np
 
 from exporter.ingest.ledger import Ledger, Settled
 from exporter.ingest.records import Sorted
-from exporter.profile.batch import Outcomes, Predictions, Report
+from exporter.profile.batch import Predictions, Report, Scored
 from exporter.profile.columns import Codes, Floats, TextColumn
 from exporter.profile.kernel import Kernel
 from exporter.profile.packed import Packed
@@ -60,6 +60,21 @@ class Delta:
         self.newest[model] = max(ts, self.newest.get(model, ts))
 
 
+@dataclass
+class Admitted:
+    """Records that count, and what is known of their delta: all that depends on the order that records come in."""
+
+    delta: Delta
+    predictions: list[tuple[str, Predictions, Scored]] = field(default_factory=list)
+    settled: list[tuple[str, Settled]] = field(default_factory=list)
+    reports: list[tuple[str, Report]] = field(default_factory=list)
+
+    def settle(self, model: str, settled: Settled | None) -> None:
+        """Note predictions whose outcome is known."""
+        if settled is not None:
+            self.settled.append((model, settled))
+
+
 class Engine:
     """Turns sorted records into deltas with one kernel for each model and one ledger."""
 
@@ -79,20 +94,56 @@ class Engine:
         return self._ledger.expire(before)
 
     def take(self, records: Sorted, period: Period) -> Delta:
-        """Count all predictions, then outcomes (so those of the same piece find theirs), then counts records."""
-        delta = Delta(accepted=records.accepted, rejected=records.rejected)
+        """What `records` add."""
+        return self.count(self.admit(records), period)
+
+    def admit(self, records: Sorted) -> Admitted:
+        """All predictions, then outcomes (so those of the same piece find theirs), then counts records.
+
+        One call after the other: each depends on what was admitted before.
+        """
+        admitted = Admitted(Delta(accepted=records.accepted, rejected=records.rejected))
         for model, batches in records.predictions.items():
             for batch in batches:
-                self._predictions(model, batch, period, delta)
+                self._admit_predictions(model, batch, admitted)
         for model, several in records.outcomes.items():
             for outcomes in several:
-                self._outcomes(model, outcomes, period, delta)
+                admitted.delta.saw(model, float(outcomes.ts.max()))
+                settled, repeated = self._ledger.settle(model, outcomes)
+                admitted.delta.refuse("outcome", "duplicate_outcome", repeated)
+                admitted.settle(model, settled)
         for model, reports in records.reports.items():
-            self._reports(model, reports, period, delta)
+            self._admit_reports(model, reports, admitted)
+        return admitted
+
+    def count(self, admitted: Admitted, period: Period) -> Delta:
+        """The profiles of what was admitted, on any thread and in any order; the delta is the admitted one's."""
+        delta = admitted.delta
+        for model, batch, scored in admitted.predictions:
+            kernel = self._kernels[model]
+            for keys, groups, rows in _grouped(model, batch.version, period(batch.ts), kernel.layout.size):
+                part, outputs = (batch, scored) if rows is None else (batch.take(rows), scored.take(rows))
+                matrix = kernel.predictions(part, outputs, groups, len(keys))
+                if part.label is not None:
+                    matrix += kernel.labelled(part, outputs, groups, len(keys))
+                _add_all(delta, keys, matrix)
+        for model, settled in admitted.settled:
+            self._count_settled(model, settled, period, delta)
+        for model, report in admitted.reports:
+            start = int(period(np.array([report.ts]))[0])
+            delta.add((model, report.version, start), self._kernels[model].reports([report]))
         return delta
 
-    def _predictions(self, model: str, batch: Predictions, period: Period, delta: Delta) -> None:
-        kernel = self._kernels[model]
+    def _count_settled(self, model: str, settled: Settled, period: Period, delta: Delta) -> None:
+        kernel, scored = self._kernels[model], settled.scored
+        for keys, groups, rows in _grouped(model, settled.version, period(scored.ts), kernel.layout.size):
+            label, delay, part = settled.label, settled.delay, scored
+            if rows is not None:
+                label, delay, part = label.take(rows), delay[rows], scored.take(rows)
+            _add_all(delta, keys, kernel.outcomes(part, label, delay, groups, len(keys)))
+
+    def _admit_predictions(self, model: str, batch: Predictions, admitted: Admitted) -> None:
+        kernel, delta = self._kernels[model], admitted.delta
         batch = self._of_known_versions(model, batch, delta)
         if batch.rows == 0:
             return
@@ -105,47 +156,23 @@ class Engine:
             return
         self._count_errors(model, batch, delta)
         scored = kernel.scored(batch)
-        for keys, groups, rows in _grouped(model, batch.version, period(batch.ts), kernel.layout.size):
-            part, outputs = (batch, scored) if rows is None else (batch.take(rows), scored.take(rows))
-            matrix = kernel.predictions(part, outputs, groups, len(keys))
-            if part.label is not None:
-                matrix += kernel.labelled(part, outputs, groups, len(keys))
-            _add_all(delta, keys, matrix)
-        settled = self._ledger.remember(model, batch, scored, ~kernel.unlabelled(batch))
-        self._settled(model, settled, period, delta)
+        admitted.predictions.append((model, batch, scored))
+        admitted.settle(model, self._ledger.remember(model, batch, scored, ~kernel.unlabelled(batch)))
 
-    def _outcomes(self, model: str, outcomes: Outcomes, period: Period, delta: Delta) -> None:
-        delta.saw(model, float(outcomes.ts.max()))
-        settled, repeated = self._ledger.settle(model, outcomes)
-        delta.refuse("outcome", "duplicate_outcome", repeated)
-        self._settled(model, settled, period, delta)
-
-    def _settled(self, model: str, settled: Settled | None, period: Period, delta: Delta) -> None:
-        if settled is None:
-            return
-        kernel, scored = self._kernels[model], settled.scored
-        for keys, groups, rows in _grouped(model, settled.version, period(scored.ts), kernel.layout.size):
-            label, delay, part = settled.label, settled.delay, scored
-            if rows is not None:
-                label, delay, part = label.take(rows), delay[rows], scored.take(rows)
-            _add_all(delta, keys, kernel.outcomes(part, label, delay, groups, len(keys)))
-
-    def _reports(self, model: str, reports: list[Report], period: Period, delta: Delta) -> None:
-        kernel = self._kernels[model]
+    def _admit_reports(self, model: str, reports: list[Report], admitted: Admitted) -> None:
         for report in reports:
             if not self._admit_version(model, report.version):
-                delta.refuse("counts", "too_many_versions", 1)
+                admitted.delta.refuse("counts", "too_many_versions", 1)
                 continue
-            delta.saw(model, report.ts)
-            start = int(period(np.array([report.ts]))[0])
-            delta.add((model, report.version, start), kernel.reports([report]))
+            admitted.delta.saw(model, report.ts)
+            admitted.reports.append((model, report))
             for error, count in report.errors.items():
                 name = self._error_name(model, report.version, error)
-                delta.errors[model, report.version, name, "reports"] += count  # type: ignore[assignment]  # weighted
+                admitted.delta.errors[model, report.version, name, "reports"] += count  # type: ignore[assignment]  # weighted
 
     def _of_known_versions(self, model: str, batch: Predictions, delta: Delta) -> Predictions:
         """The rows of versions that are known or may still become so; a flood of versions is refused."""
-        present = [str(batch.version.texts[code]) for code in np.unique(batch.version.codes)]
+        present = [str(batch.version.texts[code]) for code in np.flatnonzero(np.bincount(batch.version.codes))]
         refused = {version for version in present if not self._admit_version(model, version)}
         if not refused:
             return batch

@@ -16,6 +16,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import duckdb
@@ -41,11 +43,13 @@ CHUNK = 256 * 1024  # bytes; 8 MB chunks were 2.3 times slower, their objects no
 MAX_LINE = 1024 * 1024  # bytes, as the record format says
 _BATCH = 61_440  # rows that are counted while DuckDB parses the next: smaller ones cost calls, larger ones idle
 _PIPE = 1024 * 1024  # bytes that Linux lets an unprivileged process buffer in a pipe
+_HEAD = 64 * 1024  # bytes in which the first line's time is looked for
 _PAGE = 4096  # bytes looked at together in search of a line's end
 
 # Times as RFC 3339 writes them, a date alone included; the clock part is bounded, so that all readers agree on it.
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)?"
 _MOMENT = rf"\d{{4}}-\d\d-\d\d([T ]{_CLOCK})?"
+_COUNTED = re.compile(rb'"ts"\s*:\s*-?\d')
 _IS_MOMENT = re.compile(_MOMENT, re.ASCII).fullmatch
 
 # What DuckDB takes beyond JSON: strings stay, a trailing comma goes, NaN and Infinity may be spelled in any case.
@@ -217,32 +221,46 @@ class BulkReader:
 
         What `chunks` itself raises goes on to the caller, and nothing of it is counted.
         """
+        first = next(chunks, b"")
+        counts_time = _counts_time(bytes(first[:_HEAD]))
         reader, writer = os.pipe()
         _widen(writer)
-        feeder = _Feeder(writer, chunks)
+        feeder = _Feeder(writer, chain([first], chunks))
         feeder.start()
         try:
-            result = self._connection.sql(self._query(f"/dev/fd/{reader}"))
+            result = self._connection.sql(self._query(f"/dev/fd/{reader}", counts_time=counts_time))
             table = result.to_arrow_table() if hasattr(result, "to_arrow_table") else result.arrow()
         finally:
             os.close(reader)  # a feeder that still writes gets EPIPE and ends
             feeder.join()
             if feeder.error is not None:
                 raise feeder.error
-        return self._columns(table)
+        return self._columns(table, counts_time=counts_time)
 
-    def stream(self, path: str) -> Iterator[Records]:
-        """All records of a plain file, a batch at a time while DuckDB parses on; `duckdb.Error` as in `read`."""
+    def stream(self, path: str) -> Iterator[Callable[[], Records]]:
+        """All records of a plain file, a batch at a time while DuckDB parses on; `duckdb.Error` as in `read`.
+
+        What makes a batch's columns may be called on any thread.
+        """
         _refuse_long_lines_of(path)
-        relation = self._connection.sql(self._query(path))
+        with open(path, "rb") as file:  # noqa: PTH123 - DuckDB's paths are texts
+            counts_time = _counts_time(file.read(_HEAD))
+        relation = self._connection.sql(self._query(path, counts_time=counts_time))
         make = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
         for batch in make(_BATCH):
-            yield self._columns(pa.Table.from_batches([batch]))
+            yield partial(self._columns, pa.Table.from_batches([batch]), counts_time=counts_time)
 
-    def _query(self, path: str) -> str:
+    def _query(self, path: str, *, counts_time: bool) -> str:
+        """`counts_time`: times are numbers; to read them as texts, which they may be too, costs a tenth of all time."""
         inner = ", ".join(f"{_quoted(name)} {'VARCHAR' if name in self._schema.category else 'DOUBLE'}"
                           for name in self._schema.names)  # fmt: skip
-        columns = {"kind": "VARCHAR", "ts": "VARCHAR", "model": "VARCHAR", "version": "VARCHAR", "id": "VARCHAR"}
+        columns = {
+            "kind": "VARCHAR",
+            "ts": "DOUBLE" if counts_time else "VARCHAR",
+            "model": "VARCHAR",
+            "version": "VARCHAR",
+            "id": "VARCHAR",
+        }
         columns |= dict.fromkeys(NUMBERS, "DOUBLE") | dict.fromkeys(TEXTS, "VARCHAR") | dict.fromkeys(OBJECTS, "JSON")
         columns["features"] = f"STRUCT({inner})"
         declared = ", ".join(f"{name}: {_literal(kind)}" for name, kind in columns.items())
@@ -250,17 +268,23 @@ class BulkReader:
         unnested = ", ".join(
             f"features.{_quoted(name)} AS {_quoted(f'features.{name}')}" for name in self._schema.names
         )
+        spelled = (
+            f"coalesce(try_cast(ts AS DOUBLE), CASE WHEN regexp_full_match(upper(ts), {_literal(_MOMENT)}) "
+            "THEN epoch(try_cast(upper(ts) AS TIMESTAMPTZ)) END)"
+        )
         return (
-            f"SELECT coalesce(try_cast(ts AS DOUBLE), CASE WHEN regexp_full_match(upper(ts), {_literal(_MOMENT)}) "
-            f"THEN epoch(try_cast(upper(ts) AS TIMESTAMPTZ)) END) AS ts, {top}, {unnested} "
+            f"SELECT {'ts' if counts_time else spelled} AS ts, {top}, {unnested} "
             f"FROM read_ndjson({_literal(path)}, columns={{{declared}}}, compression='uncompressed', "
             f"maximum_object_size={MAX_LINE}, ignore_errors=false)"
         )
 
-    def _columns(self, table: pa.Table) -> Records:
+    def _columns(self, table: pa.Table, *, counts_time: bool) -> Records:
         def column(name: str) -> pa.Array:
             return combined(table.column(name))
 
+        ts = numeric_column(column("ts")).or_nan()
+        if counts_time and ((ts == 0) | (ts == 1)).any():
+            raise duckdb.InvalidInputException("a time is 0 or 1, which is how DuckDB reads false and true")
         features = {
             name: (text_column if name in self._schema.category else numeric_column)(column(f"features.{name}"))
             for name in self._schema.names
@@ -269,13 +293,19 @@ class BulkReader:
             kind=text_column(column("kind")),
             model=text_column(column("model")),
             version=text_column(column("version")),
-            ts=numeric_column(column("ts")).or_nan(),
+            ts=ts,
             ids=column("id"),
             numbers={name: numeric_column(column(name)) for name in NUMBERS},
             texts={name: text_column(column(name)) for name in TEXTS},
             objects=_objects({name: column(name) for name in OBJECTS}),
             features=features,
         )
+
+
+def _counts_time(head: bytes) -> bool:
+    """Whether the first line's time is a number."""
+    line = head.partition(b"\n")[0]
+    return _COUNTED.search(line) is not None
 
 
 def _objects(columns: Mapping[str, pa.Array]) -> dict[str, Sequence[Any]]:

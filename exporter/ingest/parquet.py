@@ -4,7 +4,8 @@ Columns are those of the record format; features stand in a struct `features` or
 missing `kind` means predictions, a missing `model` the only configured one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from exporter.profile.columns import (
     text_column,
 )
 
+PART = 122_880  # rows; DuckDB's row group too: enough that calls cost nothing, and few enough for two threads to share
 _PREFIX = "features."
 
 
@@ -42,12 +44,35 @@ class ParquetReader:
 
     def row_groups(self, source: Any, first: int = 0) -> Iterator[tuple[int, Records]]:
         """Each row group's number and records, from row group `first` on; `source` is a path or a seekable file."""
-        schema = pq.read_schema(source)
+        read, groups = self._opened(source)
+        for group in range(first, groups):
+            yield group, self.records(read(group))
+
+    def parts(self, path: str) -> Iterator[Callable[[], Records]]:
+        """All records of a file, in parts that are still to be read: each on whatever thread, beside the others."""
+        read, groups = self._opened(path)
+        if groups > 1:
+            yield from (partial(self._part, read, group) for group in range(groups))
+        elif groups:
+            whole = read(0)
+            yield from (partial(self.records, whole.slice(start, PART)) for start in range(0, whole.num_rows, PART))
+
+    def _part(self, read: Callable[..., pa.Table], group: int) -> Records:
+        return self.records(read(group, use_threads=False))
+
+    def _opened(self, source: Any) -> tuple[Callable[..., pa.Table], int]:
+        """How to read a row group by its number, and how many there are. A path is opened anew for each."""
+        metadata = pq.read_metadata(source)
+        schema = metadata.schema.to_arrow_schema()
         columns = self._columns_of(schema)
         texts = [name for name in columns if name != "id" and _is_text(schema, name)]
-        file = pq.ParquetFile(source, memory_map=isinstance(source, str), read_dictionary=texts)
-        for group in range(first, file.num_row_groups):
-            yield group, self.records(file.read_row_group(group, columns=columns))
+
+        def read(group: int, *, use_threads: bool = True) -> pa.Table:
+            is_path = isinstance(source, str)
+            file = pq.ParquetFile(source, metadata=metadata, memory_map=is_path, read_dictionary=texts)
+            return file.read_row_group(group, columns=columns, use_threads=use_threads)
+
+        return read, metadata.num_row_groups
 
     def _columns_of(self, schema: pa.Schema) -> list[str]:
         flat = {f"{_PREFIX}{name}" for name in self._schema.names}

@@ -1,5 +1,7 @@
 """Ids of one-shot work, told apart by 64-bit hashes: several times faster than a table, and gone with the process."""
 
+from collections.abc import Mapping, Sequence
+
 import duckdb
 import numpy as np
 import pyarrow as pa
@@ -10,6 +12,7 @@ from exporter.profile.batch import Predictions
 from exporter.profile.columns import Mask, any_of, null_mask
 
 Hashes = NDArray[np.uint64]
+Hashed = Mapping[str, Sequence[Hashes | None]]
 
 
 class SeenHashes:
@@ -72,11 +75,18 @@ class SeenIds:
         """Know again what was known when `copy` was called."""
         self._seen = known
 
-    def drop_repeated(self, records: Sorted) -> None:
+    def hashes(self, records: Sorted) -> Hashed:
+        """The hashes of all ids, batch by batch, for `drop_repeated`; on any thread."""
+        with self._hasher.cursor() as cursor:
+            return {
+                model: [_hashes(cursor, batch) for batch in batches] for model, batches in records.predictions.items()
+            }
+
+    def drop_repeated(self, records: Sorted, hashed: Hashed) -> None:
         """Take from `records` the predictions whose id came before, and count them as refused."""
         for model, batches in records.predictions.items():
-            for place, batch in enumerate(batches):
-                first = self._first(model, batch)
+            for place, (batch, hashes) in enumerate(zip(batches, hashed[model], strict=True)):
+                first = self._first(model, batch, hashes)
                 if first.all():
                     continue
                 batches[place] = batch.take(first)
@@ -84,12 +94,16 @@ class SeenIds:
                 records.accepted["prediction"] -= repeated
                 records.rejected["duplicate_id"] += repeated
 
-    def _first(self, model: str, batch: Predictions) -> Mask:
+    def _first(self, model: str, batch: Predictions, hashes: Hashes | None) -> Mask:
         first = np.ones(batch.rows, dtype=bool)
-        if batch.ids is None or batch.ids.null_count == batch.rows:
-            return first
-        self._hasher.register("batch", pa.table({"id": batch.ids}))
-        hashes = np.asarray(self._hasher.execute("SELECT hash(id) AS h FROM batch").fetchnumpy()["h"], dtype=np.uint64)
-        named = ~any_of(null_mask(batch.ids), batch.rows)
-        first[named] = self._seen.setdefault(model, SeenHashes()).add(hashes[named])
+        if hashes is not None and batch.ids is not None:
+            named = ~any_of(null_mask(batch.ids), batch.rows)
+            first[named] = self._seen.setdefault(model, SeenHashes()).add(hashes[named])
         return first
+
+
+def _hashes(cursor: duckdb.DuckDBPyConnection, batch: Predictions) -> Hashes | None:
+    if batch.ids is None or batch.ids.null_count == batch.rows:
+        return None
+    cursor.register("batch", pa.table({"id": batch.ids}))
+    return np.asarray(cursor.execute("SELECT hash(id) AS h FROM batch").fetchnumpy()["h"], dtype=np.uint64)

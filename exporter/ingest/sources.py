@@ -5,22 +5,24 @@ twice. Positions are bytes of uncompressed NDJSON, or row groups of Parquet. Ope
 paths until it is quiet.
 """
 
-import json
 import logging
 import math
 import os
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, Any, TypeVar
 
 import duckdb
 
 from exporter.errors import DataError
+from exporter.ingest.blocks import after_newline, chunks, end_of_lines, is_record, read_block, skip
 from exporter.ingest.files import UNREADABLE, LogFile, content_identity, find_files, parquet_identity
-from exporter.ingest.ndjson import CHUNK, MAX_LINE, BulkReader, LineReader
+from exporter.ingest.ndjson import MAX_LINE, BulkReader, LineReader
 from exporter.ingest.parquet import ParquetReader
 from exporter.ingest.records import Records
 from exporter.ingest.schema import FeatureSchema
@@ -28,10 +30,8 @@ from exporter.ingest.schema import FeatureSchema
 log = logging.getLogger(__name__)
 
 BULK_FROM = 1024 * 1024  # bytes; below, DuckDB's fixed cost of 9 ms outweighs its speed (bench/README.md)
-BLOCK = 8 * 1024 * 1024  # bytes of NDJSON in one piece: bounds memory, and how long a copy of it holds up a scrape
 QUIET_SECONDS = 60.0  # after which a file's handle is closed: writers reopen rotated files within seconds
 MAX_OPEN = 256  # handles; the customary limit of a process is 1,024
-_READ = 1024 * 1024  # bytes asked of the system at once
 T = TypeVar("T")
 Inode = tuple[int, ...]
 
@@ -100,29 +100,36 @@ class LogReader:
                 self._behind.pop(file.path, None)
         yield from self._left()
 
-    def stream(self, file: LogFile) -> Iterator[Piece]:
-        """A whole plain file at full speed; `duckdb.Error` at a line that is not as it should be."""
-        with file.open() as stream:
-            identity, _ = self._known(stream, torn=True) or ("", 0)
-        for place, records in enumerate(self._bulk.stream(file.path)):
-            yield Piece((records,), Counter(), identity, 0, 0 if place else file.size)
+    def stream(self, file: LogFile) -> Iterator[Callable[[], Piece]]:
+        """A whole local file at full speed: what makes each of its pieces, on whatever thread.
+
+        DataError when it cannot be read; `duckdb.Error` at a line that is not as it should be.
+        """
+        with _readable(file):
+            identity, _ = self._identity(file)
+            parts = self._parquet.parts(file.path) if file.is_parquet else self._bulk.stream(file.path)
+            for place, part in enumerate(parts):
+                yield partial(_made, file, part, identity, 0 if place else file.size)
         self._reached[identity] = file.size
 
     def read(self, file: LogFile) -> Iterator[Piece]:
         """What is new in one file; DataError when it cannot be read, after what could be."""
-        read = self._read_plain if file.is_plain else self._read_whole
-        try:
-            yield from read(file)
-        except UNREADABLE as error:
-            raise DataError(f"{file.path}: cannot be read ({error}); mend or remove it") from error
+        with _readable(file):
+            yield from self._read_plain(file) if file.is_plain else self._read_whole(file)
         self._seen[file.path] = file.version
         self._refused.pop(file.path, None)
 
     def knows(self, file: LogFile) -> bool:
-        """Whether some of a plain file's content was read, under this name or another."""
+        """Whether some of a local file's content was read, under this name or another; DataError as in `read`."""
+        with _readable(file):
+            return self._identity(file)[1] > 0
+
+    def _identity(self, file: LogFile) -> tuple[str, int]:
+        if file.is_parquet:
+            identity = parquet_identity(file)
+            return identity, self._position(identity)
         with file.open() as stream:
-            _, position = self._known(stream, torn=True) or ("", 0)
-        return position > 0
+            return self._known(stream, torn=True) or ("", 0)
 
     def forget(self) -> None:
         """Go back to the committed positions, after a commit that failed."""
@@ -240,7 +247,7 @@ class LogReader:
         if known is None:
             return
         with file.open() as stream:
-            _skip(stream, known[1] - 1)
+            skip(stream, known[1] - 1)
             yield from self._pieces(*known, stream, torn=True)
 
     # Lines.
@@ -256,7 +263,7 @@ class LogReader:
         """
         first = stream.readline(MAX_LINE)
         ended = first.endswith(b"\n")
-        if not first or not (ended or torn or len(first) == MAX_LINE or _is_record(first)):
+        if not first or not (ended or torn or len(first) == MAX_LINE or is_record(first)):
             return None
         alone = content_identity(first)
         second = stream.readline(MAX_LINE) if ended else b""
@@ -274,9 +281,9 @@ class LogReader:
         skipping = position > 0 and stream.read(1) != b"\n"
         rest, ended, fault = b"", False, None
         while not ended:
-            block, ended, fault = _read_block(stream, rest)
-            start, skipping = _after_newline(block) if skipping else (0, False)
-            end = _end_of_lines(block, start, last=ended and fault is None, torn=torn)
+            block, ended, fault = read_block(stream, rest)
+            start, skipping = after_newline(block) if skipping else (0, False)
+            end = end_of_lines(block, start, last=ended and fault is None, torn=torn)
             if oversized := len(block) - end > MAX_LINE:
                 skipping = True
             taken = len(block) if oversized else end
@@ -298,63 +305,24 @@ class LogReader:
                 log.debug("reading a block line by line: %s", error)
         records: list[Records] = []
         rejected = Counter[str]()
-        for chunk in _chunks(block, start, end):
+        for chunk in chunks(block, start, end):
             read, refused = self._lines.read(chunk)
             records += read
             rejected += refused
         return tuple(records), rejected
 
 
-def _read_block(stream: IO[bytes], rest: bytes) -> tuple[bytes, bool, Exception | None]:
-    """`rest` and up to a block more, whether that is the end, and what is wrong there (a torn compressed file)."""
-    parts, wanted = [rest], BLOCK
-    take: Any = getattr(stream, "read1", stream.read)  # hands over what comes before a fault
-    while wanted > 0:
-        try:
-            data = take(min(wanted, _READ))
-        except UNREADABLE as error:
-            return b"".join(parts), True, error
-        if not data:
-            return b"".join(parts), True, None
-        parts.append(data)
-        wanted -= len(data)
-    return b"".join(parts), False, None
-
-
-def _after_newline(block: bytes) -> tuple[int, bool]:
-    """Where the next line starts, and whether the present one is still going on at the block's end."""
-    newline = block.find(b"\n")
-    return (len(block), True) if newline < 0 else (newline + 1, False)
-
-
-def _end_of_lines(block: bytes, start: int, *, last: bool, torn: bool) -> int:
-    """Where the block's complete lines end; a `last` one without a newline is complete when it is a whole object."""
-    end = max(block.rfind(b"\n") + 1, start)
-    return len(block) if last and (torn or _is_record(block[end:])) else end
-
-
-def _is_record(line: bytes) -> bool:
-    """Whether the line is a whole JSON object, which nothing written behind it could make another."""
-    if len(line) > MAX_LINE or not line.rstrip().endswith(b"}"):
-        return False
+@contextmanager
+def _readable(file: LogFile) -> Iterator[None]:
     try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False
+        yield
+    except UNREADABLE as error:
+        raise DataError(f"{file.path}: cannot be read ({error}); mend or remove it") from error
 
 
-def _chunks(block: bytes, start: int, end: int) -> Iterator[bytes]:
-    while start < end:
-        cut = block.rfind(b"\n", start, min(start + CHUNK, end)) + 1
-        if cut <= start:
-            cut = block.find(b"\n", start, end) + 1 or end
-        yield block[start:cut]
-        start = cut
-
-
-def _skip(stream: IO[bytes], count: int) -> None:
-    while count > 0 and (data := stream.read(min(count, _READ))):
-        count -= len(data)
+def _made(file: LogFile, part: Callable[[], Records], identity: str, size: int) -> Piece:
+    with _readable(file):
+        return Piece((part(),), Counter(), identity, 0, size)
 
 
 def _inode(status: os.stat_result) -> Inode:

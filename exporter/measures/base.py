@@ -1,5 +1,6 @@
 """What measures share: the scope that one computes in, the samples that it yields, and the guards on the way."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -69,6 +70,11 @@ class Scope:
     def gauge(self, family: Family, value: Value, *labels: str) -> Iterator[Sample]:
         """The sample, unless there is no value."""
         if not isinstance(value, NotEnoughData):
+            yield Sample(family, (self.model.name, self.version, *labels), float(value))
+
+    def known(self, family: Family, value: float, *labels: str) -> Iterator[Sample]:
+        """The sample, unless the value is NaN."""
+        if not math.isnan(value):
             yield Sample(family, (self.model.name, self.version, *labels), float(value))
 
     def interval(

@@ -10,8 +10,7 @@ from exporter.profile.layout import LATENCY_BOUNDS
 def measure_operations(scope: Scope) -> Iterator[Sample]:
     """Row 3: traffic, latency, errors, and how sure the model is."""
     labels, totals = (scope.model.name, scope.version), scope.totals
-    reported = bool(totals.part("reported")[0])
-    requests = totals.part("reported")[1] if reported else totals.part("served")[0]
+    requests = totals.part("reported")[1] if totals.is_reported else totals.part("served")[0]
     yield Sample(names.PREDICTION_REQUESTS_TOTAL, labels, float(requests))
     for error, count in sorted(scope.errors.items()):
         yield Sample(names.PREDICTION_ERRORS_TOTAL, (*labels, error), count)

@@ -139,6 +139,11 @@ class Profile:
         return self.vector[self.layout.slices[name]].reshape(self.layout.shapes[name])
 
     @property
+    def is_reported(self) -> bool:
+        """Whether writers sent counts records, which know of requests that were not logged."""
+        return bool(self.part("reported")[0])
+
+    @property
     def records(self) -> float:
         """Prediction records seen."""
         return float(self.part("rows")[0])

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.special import chdtrc, chndtrinc, ndtr
 
 from exporter.stats.calibration import calibration_error
-from exporter.stats.distances import Floats, checked_counts, each, occupied_cells, shares, wasserstein
+from exporter.stats.distances import Floats, checked_counts, each, shares, wasserstein
 from exporter.stats.result import Z_95, Interval, NotEnoughData
 
 KOLMOGOROV_95 = 1.3581015157406196  # the 95 % quantile of Kolmogorov's limit law, which z does not move
@@ -59,13 +59,33 @@ def drift_interval(
     if lacking:
         return lacking
     if method in CHI_SQUARES:
-        return _chi_square_interval(method, r, c, n_ref, n_cur, z)
+        lower, upper = each_interval(method, [r], [c], [n_ref], [n_cur], z)
+        return Interval(float(lower[0]), float(upper[0]))
     value = float(each(method, r, c, n_ref, n_cur))
     reach = z * math.sqrt(1 / n_ref + 1 / n_cur) / 2  # a share's standard error is at most half of 1 / sqrt(rows)
     if method == "ks":
         return _within(value, max(reach, KOLMOGOROV_95 * math.sqrt(1 / n_ref + 1 / n_cur)), reach)
     noise = _mean_noise(_share_variance(shares(r), n_ref) + _share_variance(shares(c), n_cur)).sum() / 2
     return _within(value, float(noise) + reach, reach)
+
+
+def each_interval(
+    method: str, reference: ArrayLike, current: ArrayLike, n_ref: ArrayLike, n_cur: ArrayLike, z: float = Z_95
+) -> tuple[Floats, Floats]:
+    """Bounds of psi, js or hellinger of many tables at once, (tables, cells) in: all lower ones, all upper ones.
+
+    NaN stands where a side holds no rows.
+
+    >>> [end.round(3).tolist() for end in each_interval("psi", [[100, 100]], [[140, 60]], [200], [200])]
+    [[0.045], [0.37]]
+    """
+    r, c = checked_counts(reference), checked_counts(current)
+    n, m = (np.asarray(rows, dtype=np.float64) for rows in (n_ref, n_cur))
+    held = (n >= 1) & (m >= 1) & r.any(axis=-1) & c.any(axis=-1)
+    lower, upper = np.full(len(r), np.nan), np.full(len(r), np.nan)
+    if held.any():
+        lower[held], upper[held] = _chi_square_intervals(method, r[held], c[held], n[held], m[held], z)
+    return lower, upper
 
 
 def wasserstein_interval(
@@ -142,57 +162,66 @@ def _within(value: float, below: float, above: float, top: float = 1.0) -> Inter
     return Interval(max(0.0, value - below), min(top, value + above))
 
 
-def _chi_square_interval(method: str, r: Floats, c: Floats, n: float, m: float, z: float) -> Interval:
+def _chi_square_intervals(method: str, r: Floats, c: Floats, n: Floats, m: Floats, z: float) -> tuple[Floats, Floats]:
+    """Lower and upper bounds, (tables,) each, of tables of shape (tables, cells) that all hold rows."""
     power, unit = CHI_SQUARES[method], 1 / n + 1 / m
-    value = float(each(method, r, c, n, m))
+    value = each(method, r, c, n, m)
     statistic = power.factor * value**power.exponent / unit
-    near = 2 * math.sqrt(statistic)  # the standard deviation by the law; the derivatives' may be larger
-    bias, variance = _jackknife(method, r, c, n, m)
-    widening = math.sqrt(variance) / unit / near if near else 1.0
-    df = max(1.0, occupied_cells(r, c) - 1.0, bias / unit)
-    ends = _noncentrality(statistic, df, z * max(1.0, widening))
-    lower, upper = ((max(0.0, end) * unit / power.factor) ** (1 / power.exponent) for end in ends)
-    return Interval(min(lower, value), max(value, upper if method == "psi" else min(1.0, upper)))
+    near = 2 * np.sqrt(statistic)  # the standard deviation by the law; the derivatives' may be larger
+    bias, variance = _jackknife(method, shares(r), shares(c), n, m)
+    widening = np.where(near > 0, np.sqrt(variance) / unit / np.where(near > 0, near, 1.0), 1.0)
+    occupied = ((r > 0) | (c > 0)).sum(axis=-1)
+    # fmax: the jackknife knows nothing (NaN) where a single row holds a whole side
+    df = np.fmax(np.maximum(1.0, occupied - 1.0), bias / unit)
+    ends = _noncentrality(statistic, df, z * np.fmax(1.0, widening))
+    lower, upper = ((np.maximum(0.0, end) * unit / power.factor) ** (1 / power.exponent) for end in ends)
+    return np.minimum(lower, value), np.maximum(value, upper if method == "psi" else np.minimum(1.0, upper))
 
 
-def _noncentrality(statistic: float, df: float, z: float) -> Interval:
-    """Of a noncentral chi-square law that gave `statistic`, which is not taken for less than what noise gives."""
-    least = max(statistic, df)
-    if least > EXACT_BELOW or z > NORMAL_ABOVE:
-        lower, upper = max(0.0, math.sqrt(statistic) - z) ** 2, (math.sqrt(least) + z) ** 2
-        return Interval(max(0.0, lower - (df - 1)), upper - (df - 1))
-    tail = float(ndtr(-z))
-    lower = chndtrinc(statistic, df, 1 - tail) if chdtrc(df, statistic) < tail else 0.0  # the inverse stops above 0
-    return Interval(float(lower), float(chndtrinc(least, df, tail)))
+def _noncentrality(statistic: Floats, df: Floats, z: Floats) -> tuple[Floats, Floats]:
+    """Of noncentral chi-square laws that gave `statistic`, which is not taken for less than what noise gives."""
+    least = np.maximum(statistic, df)
+    lower = np.maximum(0.0, np.maximum(0.0, np.sqrt(statistic) - z) ** 2 - (df - 1))
+    upper = (np.sqrt(least) + z) ** 2 - (df - 1)
+    exact = (least <= EXACT_BELOW) & (z <= NORMAL_ABOVE)
+    tail = ndtr(-z)
+    upper[exact] = chndtrinc(least[exact], df[exact], tail[exact])
+    lower[exact] = 0.0
+    inner = exact & (chdtrc(df, statistic) < tail)  # the inverse stops above 0
+    lower[inner] = chndtrinc(statistic[inner], df[inner], 1 - tail[inner])
+    return lower, upper
 
 
-def _jackknife(method: str, r: Floats, c: Floats, n: float, m: float) -> tuple[float, float]:
+def _jackknife(method: str, p: Floats, q: Floats, n: Floats, m: Floats) -> tuple[Floats, Floats]:
     """Bias and variance of the powered distance, from what one row less in each cell of either side makes of it."""
-    power, held = CHI_SQUARES[method], (r > 0) | (c > 0)
-    p, q = shares(r[held]), shares(c[held])
+    power = CHI_SQUARES[method]
 
     def powered(reference: Floats, current: Floats) -> Floats:
         one, other = np.broadcast_arrays(reference, current)
-        return power.factor * each(method, one, other, n, m) ** power.exponent
+        return power.factor * each(method, one, other, n[:, None], m[:, None]) ** power.exponent
 
-    at = powered(p, q)
-    bias = variance = 0.0
-    for share, rows, values in ((p, n, powered(_lessened(p, n), q)), (q, m, powered(p, _lessened(q, m)))):
-        step = max(1 / rows, LEAST_STEP)
-        bias += float((share * (values - at)).sum()) / step**2 / rows
+    p_row, q_row = p[:, None, :], q[:, None, :]
+    at = powered(p_row, q_row)
+    bias, variance = np.zeros(len(p)), np.zeros(len(p))
+    for share, rows, values in ((p, n, powered(_lessened(p, n), q_row)), (q, m, powered(p_row, _lessened(q, m)))):
+        step = np.maximum(1 / rows, LEAST_STEP)
+        bias += (share * (values - at)).sum(axis=-1) / step**2 / rows
         variance += _variance(share, values) / step**2 / rows
     return bias, variance
 
 
-def _lessened(share: Floats, rows: float) -> Floats:
-    """The shares without one row of each cell in turn, (cells, cells)."""
-    result: Floats = np.maximum(share - max(1 / rows, LEAST_STEP) * np.eye(share.size), 0.0)
+def _lessened(share: Floats, rows: Floats) -> Floats:
+    """The shares without one row of each cell in turn: (tables, cells) in, (tables, cells, cells) out."""
+    step = np.maximum(1 / rows, LEAST_STEP)[:, None, None]
+    result: Floats = np.maximum(share[:, None, :] - step * np.eye(share.shape[-1]), 0.0)
     return result
 
 
-def _variance(share: Floats, values: Floats) -> float:
-    centred = values - float((share * values).sum())
-    return float((share * centred**2).sum())
+def _variance(share: Floats, values: Floats) -> Floats:
+    """Of `values` that stand with probability `share`, along the last axis."""
+    mean = (share * values).sum(axis=-1, keepdims=True)
+    result: Floats = (share * (values - mean) ** 2).sum(axis=-1)
+    return result
 
 
 def _share_variance(share: Floats, rows: float) -> Floats:

@@ -10,15 +10,15 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtrc, kolmogorov
 
-from exporter.stats.distances import Floats, checked_counts, chi2_kernel, js_kernel, ks, psi_kernel, shares
+from exporter.stats.distances import Floats, checked_counts, chi2_kernel, each, js_kernel, psi_kernel, shares
 from exporter.stats.result import NotEnoughData, Value
 
 EXPECTED_ROWS = 5.0  # Cochran (1954): below five expected rows a cell's count is too skewed for a chi-square law
 
-Statistic: TypeAlias = Callable[[Floats, Floats, float, float], float]
+Statistic: TypeAlias = Callable[[Floats, Floats, Floats, Floats], Floats]
 
 
 def effective_sample_size(sum_w: float, sum_w2: float) -> float:
@@ -54,7 +54,7 @@ def psi_pvalue(reference: ArrayLike, current: ArrayLike, n_ref: float, n_cur: fl
     Yurdakul, B. and Naranjo, J. (2020). Statistical properties of the population stability index.
     Journal of Risk Model Validation 14.
     """
-    return _pvalue(_scaled_psi, reference, current, n_ref, n_cur)
+    return _pvalue("psi", reference, current, n_ref, n_cur)
 
 
 def js_pvalue(reference: ArrayLike, current: ArrayLike, n_ref: float, n_cur: float) -> Value:
@@ -68,7 +68,7 @@ def js_pvalue(reference: ArrayLike, current: ArrayLike, n_ref: float, n_cur: flo
     >>> js_pvalue([100, 100], [140, 60], 200, 200) < 1e-4
     True
     """
-    return _pvalue(_scaled_js, reference, current, n_ref, n_cur)
+    return _pvalue("js", reference, current, n_ref, n_cur)
 
 
 def chi2_pvalue(reference: ArrayLike, current: ArrayLike, n_ref: float, n_cur: float) -> Value:
@@ -83,7 +83,7 @@ def chi2_pvalue(reference: ArrayLike, current: ArrayLike, n_ref: float, n_cur: f
 
     Rao, J. N. K. and Scott, A. J. (1981). JASA 76; Cochran, W. G. (1954). Biometrics 10.
     """
-    return _pvalue(_chi2, reference, current, n_ref, n_cur)
+    return _pvalue("chi2", reference, current, n_ref, n_cur)
 
 
 def ks_pvalue(reference: ArrayLike, current: ArrayLike, n_ref: float, n_cur: float) -> Value:
@@ -99,11 +99,32 @@ def ks_pvalue(reference: ArrayLike, current: ArrayLike, n_ref: float, n_cur: flo
 
     Smirnov, N. (1948). Annals of Mathematical Statistics 19.
     """
-    lacking = _lacking_rows(n_ref, n_cur)
-    distance = ks(reference, current)
-    if lacking or isinstance(distance, NotEnoughData):
-        return lacking or distance
-    return float(kolmogorov(distance / math.sqrt(1 / n_ref + 1 / n_cur)))
+    return _pvalue("ks", reference, current, n_ref, n_cur)
+
+
+TESTED = ("psi", "js", "chi2", "ks")
+"""The distances whose law without drift is known."""
+
+
+def each_pvalue(method: str, reference: ArrayLike, current: ArrayLike, n_ref: ArrayLike, n_cur: ArrayLike) -> Floats:
+    """P-values of `method` (psi, js, chi2, ks) for many tables at once: (tables, cells) in, (tables,) out.
+
+    NaN stands where a side holds no rows, or the table too few cells for the test.
+
+    >>> each_pvalue("chi2", [[10, 10], [0, 0]], [[15, 5], [9, 9]], [20, 0], [20, 18]).round(4).tolist()
+    [0.1025, nan]
+    """
+    r, c = checked_counts(reference), checked_counts(current)
+    if r.ndim != 2 or r.shape != c.shape:
+        raise ValueError(f"both sides must be tables counted over the same cells, not {r.shape} and {c.shape}")
+    n, m = (np.asarray(rows, dtype=np.float64) for rows in (n_ref, n_cur))
+    if not ((n >= 0) & (m >= 0) & np.isfinite(n) & np.isfinite(m)).all():
+        raise ValueError("effective rows must be finite numbers, 0 or above")
+    held = (n > 0) & (m > 0) & r.any(axis=-1) & c.any(axis=-1)
+    result = np.full(len(r), np.nan)
+    if held.any():
+        result[held] = _tails(method, shares(r[held]), shares(c[held]), n[held], m[held])
+    return result
 
 
 def benjamini_hochberg(pvalues: ArrayLike) -> Floats:
@@ -130,57 +151,65 @@ def benjamini_hochberg(pvalues: ArrayLike) -> Floats:
     return result
 
 
-def _pvalue(statistic: Statistic, reference: ArrayLike, current: ArrayLike, n_ref: float, n_cur: float) -> Value:
-    """The chi-square law's upper tail at `statistic` of the pooled table, or at Pearson's where that is smaller."""
+def _pvalue(method: str, reference: ArrayLike, current: ArrayLike, n_ref: float, n_cur: float) -> Value:
     r, c = checked_counts(reference), checked_counts(current)
     if r.ndim != 1 or r.shape != c.shape:
         raise ValueError(f"both sides must be counted over the same row of cells, not {r.shape} and {c.shape}")
-    lacking = _lacking_rows(n_ref if r.any() else 0.0, n_cur if c.any() else 0.0)
-    if lacking:
-        return lacking
-    p, q = _pooled(shares(r), shares(c), n_ref, n_cur)
-    if p.size < 2:
-        return NotEnoughData(float(p.size), 2.0, "fewer than two cells hold the five expected rows that a test needs")
-    smaller = min(statistic(p, q, n_ref, n_cur), _chi2(p, q, n_ref, n_cur))
-    return float(chdtrc(p.size - 1, smaller))
-
-
-def _lacking_rows(n_ref: float, n_cur: float) -> NotEnoughData | None:
-    for rows, side in ((n_ref, "reference"), (n_cur, "current window")):
-        if not (math.isfinite(rows) and rows >= 0):
-            raise ValueError("effective rows must be finite numbers, 0 or above")
-        if rows == 0:
+    for rows, counts, side in ((n_ref, r, "reference"), (n_cur, c, "current window")):
+        if rows == 0 or not counts.any():
             return NotEnoughData(0.0, 1.0, f"the {side} holds no rows")
-    return None
+    pvalue = float(each_pvalue(method, [r], [c], [n_ref], [n_cur])[0])
+    if math.isnan(pvalue):
+        return NotEnoughData(1.0, 2.0, "fewer than two cells hold the five expected rows that a test needs")
+    return pvalue
 
 
-def _pooled(p: Floats, q: Floats, n: float, m: float) -> tuple[Floats, Floats]:
-    """Shares with the sparse cells summed into one, which takes in the next cell too if it is still sparse."""
-    expected = _common(p, q, n, m) * min(n, m)
+def _tails(method: str, p: Floats, q: Floats, n: Floats, m: Floats) -> Floats:
+    """Upper tails of Kolmogorov's law, or of chi-square's at the pooled table's statistic or Pearson's if smaller."""
+    if method == "ks":
+        distance = each("ks", p, q)
+        law: Floats = kolmogorov(distance / np.sqrt(1 / n + 1 / m))
+        return law
+    p, q, cells = _pooled(p, q, n, m)
+    statistic = np.minimum(_SCALED[method](p, q, n, m), chi2_kernel(p, q, n, m))
+    return np.where(cells < 2, np.nan, chdtrc(np.maximum(cells - 1, 1), statistic))
+
+
+def _pooled(p: Floats, q: Floats, n: Floats, m: Floats) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """Shares with the sparse cells summed into the first, and how many cells that leaves; the rest are 0.
+
+    The sum takes in the next cell too if it is still sparse.
+    """
+    expected = _common(p, q, n, m) * np.minimum(n, m)[:, None]
+    expected[expected <= 0] = np.inf  # to the end of the order
+    order = np.argsort(expected, axis=-1, kind="stable")
+    p, q, expected = (np.take_along_axis(side, order, axis=-1) for side in (p, q, expected))
     enough = EXPECTED_ROWS * (1 - 1e-9)  # else rounding, which depends on the split, would choose among cells of just 5
-    order = np.argsort(expected, kind="stable")
-    order = order[expected[order] > 0]
-    sparse = int((expected < enough)[order].sum())
-    if 0 < sparse < order.size and expected[order[:sparse]].sum() < enough:
-        sparse += 1
-    starts = np.r_[0, np.arange(max(sparse, 1), order.size)]
-    return np.add.reduceat(p[order], starts), np.add.reduceat(q[order], starts)
+    occupied, sparse = np.isfinite(expected).sum(axis=-1), (expected < enough).sum(axis=-1)
+    pooled = np.arange(expected.shape[-1]) < sparse[:, None]
+    short = np.where(pooled, expected, 0.0).sum(axis=-1) < enough
+    sparse = sparse + ((sparse > 0) & (sparse < occupied) & short)
+    first = np.arange(expected.shape[-1]) < np.maximum(sparse, 1)[:, None]
+    for side in (p, q):
+        side[:, 0] = np.where(first, side, 0.0).sum(axis=-1)
+        side[:, 1:][first[:, 1:]] = 0.0
+    return p, q, occupied - np.maximum(sparse - 1, 0)
 
 
-def _common(p: Floats, q: Floats, n: float, m: float) -> Floats:
+def _common(p: Floats, q: Floats, n: Floats, m: Floats) -> Floats:
     """The shares of both sides taken together, which no drift makes both sides' own."""
-    weight = 1 / (1 + m / n)
-    return weight * p + (1 - weight) * q
+    weight = (1 / (1 + m / n))[:, None]
+    result: Floats = weight * p + (1 - weight) * q
+    return result
 
 
-def _chi2(p: Floats, q: Floats, n: float, m: float) -> float:
-    return float(chi2_kernel(p, q, np.asarray(n), np.asarray(m)))
+def _scaled_psi(p: Floats, q: Floats, n: Floats, m: Floats) -> Floats:
+    return psi_kernel(p, q, n, m) / (1 / n + 1 / m)
 
 
-def _scaled_psi(p: Floats, q: Floats, n: float, m: float) -> float:
-    return float(psi_kernel(p, q, np.asarray(n), np.asarray(m))) / (1 / n + 1 / m)
+def _scaled_js(p: Floats, q: Floats, n: Floats, m: Floats) -> Floats:
+    return 8 * math.log(2) * js_kernel(p, q, n, m) ** 2 / (1 / n + 1 / m)
 
 
-def _scaled_js(p: Floats, q: Floats, n: float, m: float) -> float:
-    distance = float(js_kernel(p, q, np.asarray(n), np.asarray(m)))
-    return 8 * math.log(2) * distance**2 / (1 / n + 1 / m)
+_SCALED: dict[str, Statistic] = {"psi": _scaled_psi, "js": _scaled_js, "chi2": chi2_kernel}
+"""What follows a chi-square law without drift."""

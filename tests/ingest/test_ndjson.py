@@ -75,6 +75,7 @@ def assert_agreed(text: bytes) -> bool:
 
 
 CLEAN: list[Row] = [
+    prediction(ts="2024-01-02T03:04:05.25+02:00", label=1.0, error="timeout"),  # first, so that times are read as texts
     prediction(id="i1", weight=2, latency_seconds=0.01, cost_usd=0.5, label=1, prediction=1),
     prediction(features={}),
     prediction(features=None),
@@ -87,7 +88,6 @@ CLEAN: list[Row] = [
     prediction(features={"x": float("-inf"), "c": 'é "q" \\ \u2028 😀'}),
     prediction(id=42, ts=1.5, label="1"),
     prediction(id="é", label=True),
-    prediction(ts="2024-01-02T03:04:05.25+02:00", label=1.0, error="timeout"),
     prediction(label=0, score=None, prediction=False, version=3),
     outcome("i1", 1.0),
     outcome(42, True),
@@ -115,6 +115,11 @@ def test_the_bulk_reader_agrees_on_records_with_every_freedom_of_the_format() ->
 ])  # fmt: skip
 def test_the_bulk_reader_agrees_on_blank_lines_line_ends_and_the_liberties_it_takes(text: bytes) -> None:
     assert assert_agreed(text)
+
+
+@pytest.mark.parametrize("ts", ["2024-01-02T03:04:05Z", True, False, "soon"])
+def test_the_bulk_reader_leaves_a_text_whose_times_turn_out_to_be_no_numbers(ts: object) -> None:
+    assert not assert_agreed(lines([prediction(), prediction(ts=ts)]))
 
 
 @given(st.lists(predictions(), min_size=1, max_size=6))

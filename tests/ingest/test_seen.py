@@ -49,7 +49,7 @@ def test_repeats_are_dropped_and_counted_by_model_and_rows_without_an_id_stay() 
     ids = SeenIds()
     records = Sorted(predictions={"m": [batch("a", None, "a"), batch("b", "a", None)], "n": [batch("a")]})
     records.accepted["prediction"] = 7
-    ids.drop_repeated(records)
+    ids.drop_repeated(records, ids.hashes(records))
     kept = {model: [pa.array(one.ids).to_pylist() for one in several] for model, several in records.predictions.items()}
     assert kept == {"m": [["a", None], ["b", None]], "n": [["a"]]}
     assert (records.accepted["prediction"], records.rejected["duplicate_id"]) == (5, 2)
@@ -58,10 +58,11 @@ def test_repeats_are_dropped_and_counted_by_model_and_rows_without_an_id_stay() 
 def test_what_was_seen_after_a_copy_is_forgotten_when_it_is_restored() -> None:
     ids = SeenIds()
     known = ids.copy()
-    ids.drop_repeated(Sorted(predictions={"m": [batch("a")]}))
+    first = Sorted(predictions={"m": [batch("a")]})
+    ids.drop_repeated(first, ids.hashes(first))
     ids.restore(known)
     again = Sorted(predictions={"m": [batch("a")]})
-    ids.drop_repeated(again)
+    ids.drop_repeated(again, ids.hashes(again))
     assert again.rejected == {}
 
 
