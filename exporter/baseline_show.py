@@ -100,7 +100,7 @@ def tables(found: Mapping[str, Any]) -> Iterator[Table]:
 
 def _facts(found: Mapping[str, Any]) -> Table:
     of, thresholds = found["provenance"], found["thresholds"]
-    facts = Table("baseline", found["file"], show_lines=False)
+    facts = Table("baseline", found["file"])
     rows = {
         "fingerprint": found["fingerprint"],
         "model": f"{found['model']} ({found['task']})",

@@ -118,7 +118,7 @@ def evaluate(monitor: Monitor, paths: Sequence[str], at: float | None, latest: f
 
 
 def _count(monitor: Monitor, files: Sequence[LogFile], at: float | None, until: float, latest: float) -> Evaluation:
-    """Count `files` in the stretches that windows ending `at` need; in buckets when it is not known yet."""
+    """Count `files` in the stretches that windows and periods of `at` need; in buckets when it is not known yet."""
     period: Period = lambda ts: bucket_starts(ts, 0)  # noqa: E731 - either one or the other
     if at is not None:
         period = partial(segment_starts, bounds=monitor.bounds(at))

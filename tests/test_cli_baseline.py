@@ -78,7 +78,10 @@ def test_a_schema_is_proposed_edited_and_obeyed(run: Run) -> None:
     ended = build(run, "--schema", "schema.yml")
     ages = _reference("churn").table.column("features.age").to_numpy()
     share = 100 * np.mean((ages < 18) | (ages > 60))
-    assert f"  age: numeric, 18 to 60, {share:.3g} % out of range\n  colour: left out\n" in ended.err
+    assert (
+        f"  age: numeric, 18 to 60, {share:.3g} % out of range\n  colour: left out, the schema ignores it\n"
+        in ended.err
+    )
 
 
 def test_a_schema_that_may_be_edited_is_not_written_over(run: Run) -> None:
@@ -102,6 +105,14 @@ def test_every_problem_of_a_schema_is_told_at_once_and_nothing_is_written(run: R
         "features.ages",
         "features.colour.kind",
     ]
+
+
+def test_an_output_among_the_features_is_left_out_aloud(run: Run) -> None:
+    table = _reference("churn").table
+    pq.write_table(table.append_column("features.score", table.column("score")), "leaky.parquet")
+    ended = build(run, "--data", "leaky.parquet")
+    assert ended.status == 0
+    assert "  score: left out, a model's own output or label is no feature\n" in ended.err
 
 
 def test_a_schema_and_single_categories_exclude_each_other(run: Run) -> None:

@@ -68,11 +68,12 @@ def baseline_build(
 def _taken(baseline: "Baseline", table: Any) -> Iterator[str]:
     """What each feature of the data was taken for."""
     from exporter.baseline_show import brief, summary
-    from exporter.reference_schema import feature_arrays
+    from exporter.reference_schema import OUTPUTS, feature_arrays
 
     taken = {feature["name"]: feature for feature in summary(baseline, "")["features"]}
     for name in sorted(feature_arrays(table)):
-        yield f"  {name}: {brief(taken[name]) if name in taken else 'left out'}"
+        reason = "a model's own output or label is no feature" if name in OUTPUTS else "the schema ignores it"
+        yield f"  {name}: {brief(taken[name]) if name in taken else f'left out, {reason}'}"
 
 
 @baseline_app.command("schema")

@@ -7,37 +7,33 @@ The bins stay those of the baseline, so scores compare with those against the ba
 from collections.abc import Iterator
 
 from exporter import names
-from exporter.measures.base import Past, Sample, Scope, effective_rows
-from exporter.measures.distribution import Distribution, feature_distribution, prediction_distribution
-from exporter.stats import distances
-from exporter.stats.result import NotEnoughData, Value
-
-METHOD = "psi"  # the one that verdicts stand on; each further one would double the series
+from exporter.measures.base import Sample, Scope, effective_rows
+from exporter.measures.comparison import JUDGED, Comparison
+from exporter.measures.distribution import feature_distribution, prediction_distribution
+from exporter.profile.layout import Profile
 
 
 def measure_recent_drift(scope: Scope) -> Iterator[Sample]:
-    """Row 2: inputs and outputs of the drift window against each configured period, where that is complete."""
+    """Row 2: inputs and outputs of the drift window against each configured period, where that is complete.
+
+    By PSI alone: each further method would double the series.
+    """
     window = scope.model.drift.window
     for period, past in scope.periods.items():
         if past.complete and window in scope.windows:
-            yield from _scores(scope, window, period, past)
+            yield from _scores(scope, window, period, past.profile)
 
 
-def _scores(scope: Scope, window: str, period: str, past: Past) -> Iterator[Sample]:
-    profile = scope.windows[window]
-    for feature in scope.totals.layout.features:
-        pair = (feature_distribution(side, feature) for side in (past.profile, profile))
-        value = _distance(scope, *pair)
-        yield from scope.gauge(names.FEATURE_RECENT_DRIFT_SCORE, value, window, feature.name, METHOD, period)
-    outputs = (prediction_distribution(side, scope.reference) for side in (past.profile, profile))
-    yield from scope.gauge(names.PREDICTION_RECENT_DRIFT_SCORE, _distance(scope, *outputs), window, METHOD, period)
-
-
-def _distance(scope: Scope, past: Distribution, current: Distribution) -> Value:
-    rows, need = min(past.rows, current.rows), scope.model.drift.min_rows
-    if rows < need:
-        return NotEnoughData(rows, need, "the window or the period holds too few rows")
-    return distances.psi(past.merged, current.merged, past.rows, current.rows)
+def _scores(scope: Scope, window: str, period: str, past: Profile) -> Iterator[Sample]:
+    sides, need = (past, scope.windows[window]), scope.model.drift.min_rows
+    features = {of.name: [feature_distribution(side, of) for side in sides] for of in scope.totals.layout.features}
+    known = {name: (then, now) for name, (then, now) in features.items() if min(then.rows, now.rows) >= need}
+    for name, score in zip(known, Comparison(list(known.values())).scores(JUDGED), strict=True):
+        yield from scope.known(names.FEATURE_RECENT_DRIFT_SCORE, score, window, name, JUDGED, period)
+    then, now = (prediction_distribution(side, scope.reference) for side in sides)
+    if min(then.rows, now.rows) >= need:
+        [score] = Comparison([(then, now)]).scores(JUDGED)
+        yield from scope.known(names.PREDICTION_RECENT_DRIFT_SCORE, score, window, JUDGED, period)
 
 
 def measure_history(scope: Scope) -> Iterator[Sample]:
