@@ -12,6 +12,7 @@ from exporter.profile.columns import Floats
 from exporter.profile.layout import Profile
 from exporter.profile.moments import STEPS, MomentSums, products
 from exporter.stats import multivariate
+from exporter.stats.performance import LOST_VARIANCE
 
 MOST = 50  # features: 1,325 numbers in each bucket, as many as 13 features' bins; and see PIECE in profile/moments.py
 _OUTER = 0.01  # share of the reference beyond either end, where numbers are cut off
@@ -78,7 +79,9 @@ def with_spreads(moments: Moments, profile: Profile, batch: Predictions) -> Mome
     r = np.where(np.isfinite(known := multivariate.correlation(reference)), known, 0.0)
     spread = multivariate.correlation_spread(r, fourth / held, third / held)
     rounded = [float(f"{value:.4g}") for value in spread[np.triu_indices(len(spread))].tolist()]
-    return moments.model_copy(update={"spread": tuple(rounded), "error_variance": _relative_variance(*errors)})
+    return moments.model_copy(
+        update={"spread": tuple(rounded), "error_variance": _relative_variance(*errors.tolist(), len(usual))}
+    )
 
 
 def _projection(usual: Floats) -> Floats:
@@ -100,8 +103,8 @@ def _standardised(
         yield z if block.gaps is None else np.where(block.gaps > 0, 0.0, z), batch.weights[rows]
 
 
-def _relative_variance(weight: float, errors: float, squares: float) -> float | None:
-    if not (weight > 0 and errors > 0):
+def _relative_variance(weight: float, errors: float, squares: float, features: int) -> float | None:
+    """Variance over squared mean; None where errors are but rounding, as rows have `features` for squared length."""
+    if not errors > LOST_VARIANCE * weight * features:
         return None
-    mean = errors / weight
-    return max(0.0, squares / weight / mean**2 - 1)
+    return max(0.0, float(squares * weight / errors**2 - 1))

@@ -128,7 +128,8 @@ def change_pvalues(
     with np.errstate(divide="ignore", invalid="ignore"):  # r of -1 and 1 have no spread: what differs does so by inf
         moved = np.abs(np.arctanh(before) - np.arctanh(after))
         straight = np.abs(before - after) / (1 - before**2)
-        pvalues: Floats = 2 * ndtr(-np.where(before == after, 0.0, np.minimum(moved, straight)) / np.sqrt(variance))
+        far = np.where(np.abs(before - after) < LOST_VARIANCE, 0.0, np.minimum(moved, straight))
+        pvalues: Floats = 2 * ndtr(-far / np.sqrt(variance))
     np.fill_diagonal(pvalues, np.nan)
     return pvalues
 

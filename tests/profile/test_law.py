@@ -26,7 +26,7 @@ few = settings(max_examples=25)  # each example reads and counts several batches
 def of_task(task: str, drawn: list[dict[str, object]]) -> list[dict[str, object]]:
     """Rows that the task accepts (a regression's prediction is a number, a class is a text), with a second number."""
     number = {"regression": 1.5, "multiclass": "a", "binary": 1}[task]
-    return [{**row, "features": with_second(row["features"], place), "prediction": row.get("prediction") or number}
+    return [{**row, "features": with_second(row.get("features"), place), "prediction": row.get("prediction") or number}
             for place, row in enumerate(drawn)]  # fmt: skip
 
 
