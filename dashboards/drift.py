@@ -14,6 +14,7 @@ SHOWN = 12  # lines that a legend still holds without scrolling
 LISTED = 50  # rows of the table; with fourteen columns 700 series
 NO_DRIFT = "No window with enough rows in this time range"
 NO_CONCEPT = "Too few outcomes with a score in this time range, or a baseline without labels"
+NO_RELATIONS = "No window with enough rows in this time range, or fewer than two numeric features that vary"
 PSI = select(names.FEATURE_DRIFT_SCORE, method("psi"))
 METHOD_NAMES = {
     "psi": "PSI",
@@ -35,6 +36,7 @@ def drift(config: Config) -> list[Panel]:
         _methods(config),
         _features(config),
         _unusual(),
+        _multivariate(),
         _prediction(config),
         _outcome(config),
         _concept(),
@@ -190,6 +192,20 @@ def _unusual() -> Panel:
         calcs=("lastNotNull", "max"),
         empty="Only in the drift window, of models whose reference has time stamps and windows enough",
     )
+
+
+def _multivariate() -> Panel:
+    text = describe(
+        "By which share the error of rebuilding the numeric features from the reference's principal components exceeds "
+        "the reference's own: 1 is twice as much. Dotted: its 95 % interval.",
+        good="0 within the dotted lines.",
+        bad="Above, while no single feature drifts: features left the relations that the model learned. Below: they "
+        "vary less than they did.",
+        do="Changes of correlation, under Data quality, name the features; join keys and units upstream come first.",
+    )
+    ends = (names.MULTIVARIATE_DRIFT_SCORE_LOWER, names.MULTIVARIATE_DRIFT_SCORE_UPPER)
+    queries = bounded(names.MULTIVARIATE_DRIFT_SCORE, *ends)
+    return trend("Multivariate drift", text, queries, size=(24, 8), decimals=3, empty=NO_RELATIONS)
 
 
 def _prediction(config: Config) -> Panel:
