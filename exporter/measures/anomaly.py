@@ -42,7 +42,7 @@ def signals(profile: Profile, reference: Profile) -> dict[str, Signal]:
     unsure, known = profile.part("unsure")
     output = prediction_distribution(profile, reference)
     found: dict[str, tuple[Value, float]] = {
-        "volume": (float(weight), math.sqrt(float(squared))),
+        "volume": (float(weight), max(1.0, math.sqrt(float(squared)))),  # of none, too, there might have been one
         "low_confidence": _unsure(share(unsure, known), effective_rows(profile, "rows", float(known))),
         "entropy": _entropy(output.merged, output.rows),
         "repeated_inputs": _repeated(profile),
