@@ -43,7 +43,7 @@ from exporter.windows import BUCKET
 BINS = 100  # reference quantiles
 POINT_MASS = 0.05  # share of the rows from which a value gets a bin of its own
 MAX_CATEGORIES = 100  # values with a cell of their own
-MOST_WINDOWS = 1_000  # a standard deviation over as many is known to 2 %; their profiles take some 30 MB
+MOST_WINDOWS = 1_000  # a standard deviation over as many is known to 2 %; their profiles take some 50 MB
 MAX_RARE = 10_000  # further values that are known by name
 
 
@@ -306,7 +306,7 @@ def _usual(model: Model, reference: Profile, batch: Predictions, length: int) ->
     window = ((batch.ts - start) // length).astype(np.intp)
     is_chosen = np.isin(window, chosen)
     baseline = reference.layout.baseline
-    layout = Layout(baseline.model_copy(update={"features": (), "moments": None}))  # signals do not look at them
+    layout = Layout(baseline.model_copy(update={"features": ()}))  # signals do not look at a feature's cells
     kept, places = batch.take(is_chosen), np.searchsorted(chosen, window[is_chosen])
     kernel = Kernel(model, layout)
     matrix = kernel.predictions(kept, kernel.scored(kept), places, len(chosen))

@@ -80,7 +80,7 @@ def with_spreads(moments: Moments, profile: Profile, batch: Predictions) -> Mome
     spread = multivariate.correlation_spread(r, fourth / held, third / held)
     rounded = [float(f"{value:.4g}") for value in spread[np.triu_indices(len(spread))].tolist()]
     return moments.model_copy(
-        update={"spread": tuple(rounded), "error_variance": _relative_variance(*errors.tolist(), len(usual))}
+        update={"spread": tuple(rounded), "error_variance": _relative_variance(errors, len(usual))}
     )
 
 
@@ -103,8 +103,10 @@ def _standardised(
         yield z if block.gaps is None else np.where(block.gaps > 0, 0.0, z), batch.weights[rows]
 
 
-def _relative_variance(weight: float, errors: float, squares: float, features: int) -> float | None:
-    """Variance over squared mean; None where errors are but rounding, as rows have `features` for squared length."""
-    if not errors > LOST_VARIANCE * weight * features:
-        return None
-    return max(0.0, float(squares * weight / errors**2 - 1))
+def _relative_variance(errors: Floats, features: int) -> float | None:
+    """Of sums of weight, errors and their squares, variance over squared mean.
+
+    None where errors are but rounding, as rows have `features` for squared length.
+    """
+    weight, total, squares = errors.tolist()
+    return max(0.0, squares * weight / total**2 - 1) if total > LOST_VARIANCE * weight * features else None

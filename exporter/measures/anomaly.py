@@ -16,6 +16,7 @@ from exporter.baseline import UsualRange
 from exporter.config import parse_duration
 from exporter.measures.base import CONFIDENCE_MIDS, Sample, Scope, effective_rows, share
 from exporter.measures.distribution import prediction_distribution
+from exporter.measures.multivariate import multivariate_drift_of, multivariate_error
 from exporter.profile.columns import Floats
 from exporter.profile.layout import CONFIDENCE_CELLS, Profile
 from exporter.profile.scorebins import score_mids
@@ -36,7 +37,8 @@ def signals(profile: Profile, reference: Profile) -> dict[str, Signal]:
 
     `volume`: predictions. `confidence`: mean probability of the likelier class. `low_confidence`: share of unsure
     predictions. `entropy`: bits of the output over its merged cells, by groups of equal mass in `reference`.
-    `repeated_inputs`: the share of rows that one input would have to make up to repeat as much.
+    `repeated_inputs`: the share of rows that one input would have to make up to repeat as much. `multivariate_drift`:
+    its score, which windows of rows that resemble each other vary by more than its own bounds say.
     """
     _, weight, squared = profile.part("rows")
     unsure, known = profile.part("unsure")
@@ -47,6 +49,9 @@ def signals(profile: Profile, reference: Profile) -> dict[str, Signal]:
         "entropy": _entropy(output.merged, output.rows),
         "repeated_inputs": _repeated(profile),
     }
+    if profile.layout.baseline.moments is not None:
+        drift = multivariate_drift_of(profile, reference)
+        found["multivariate_drift"] = drift.score, multivariate_error(drift)
     if profile.layout.baseline.task != "regression":
         cells = profile.part("output").sum(axis=0)[:-1]
         found["confidence"] = _confidence(cells, effective_rows(profile, "rows", float(cells.sum())))

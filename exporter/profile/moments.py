@@ -93,9 +93,8 @@ class MomentSums:
             add.plus("moment_sums", group, _sums(weighted))
             add.plus("moment_products", group, products(weighted, scores)[self._upper])
         if block.gaps is not None:
-            weighted = block.gaps if weight is None else block.gaps * weight
-            both = products(weighted, block.gaps)
-            alone = _sums(weighted)
+            held = block.gaps if weight is None else block.gaps * weight
+            alone, both = _sums(held), products(held, block.gaps)
             add.plus("moment_gaps", group, (alone[:, None] + alone - both)[self._upper])
 
 
@@ -108,8 +107,9 @@ def products(one: Matrix, other: Matrix) -> Floats:
     return result + one[:, whole:] @ other[:, whole:].T
 
 
-def _sums(matrix: Matrix) -> Matrix:
-    sums: Matrix = np.einsum("fr->f", matrix)  # three times as fast as sum, on rows that are not contiguous
+def _sums(matrix: Matrix) -> Floats:
+    """By feature; exact in float32 too. Three times as fast as `sum`."""
+    sums: Floats = np.einsum("fr->f", matrix).astype(np.float64)
     return sums
 
 

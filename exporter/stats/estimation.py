@@ -174,7 +174,8 @@ def class_maps(
     if isinstance(overall, NotEnoughData):
         return overall
     share = shares((good + bad).ravel()).reshape(good.shape).sum(axis=1)
-    own = [calibration_map(*sides, rows * of, mids) for *sides, of in zip(good, bad, share.tolist(), strict=True)]
+    sides = zip(good, bad, share, strict=True)
+    own = [calibration_map(yes, no, rows * float(of), mids) for yes, no, of in sides]
     return tuple(overall if isinstance(learned, NotEnoughData) else learned for learned in own)
 
 

@@ -95,8 +95,8 @@ def correlation_change(reference: Moments, current: Moments, significant: NDArra
     largest = np.where(known & significant, change, 0.0).max(axis=1, initial=0.0)
     why = "no correlation of the feature is known on both sides"
     return tuple(
-        value if held else NotEnoughData(0.0, 1.0, why)
-        for value, held in zip(largest.tolist(), known.any(axis=1).tolist(), strict=True)
+        float(value) if held else NotEnoughData(0.0, 1.0, why)
+        for value, held in zip(largest, np.asarray(known.any(axis=1)), strict=True)
     )
 
 

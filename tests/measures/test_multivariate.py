@@ -223,3 +223,28 @@ def test_a_baseline_comes_back_from_its_file() -> None:
     assert BASELINE.moments is not None
     assert len(BASELINE.moments.spread) == 10
     assert min(BASELINE.moments.spread) >= 1
+
+
+def test_windows_whose_rows_resemble_each_other_are_judged_by_how_the_references_own_windows_stray() -> None:
+    rng, day = np.random.default_rng(30), 86_400
+
+    def days(count: int) -> Floats:
+        """Rows of some days, each of which lies about a place of its own."""
+        places = rng.normal(0, 0.5, (count, 4))
+        return (places[:, None, :] + rng.normal(0, 1, (count, 300, 4))).reshape(-1, 4)
+
+    columns = {f"features.n{place}": pa.array(column.copy()) for place, column in enumerate(days(40).T)}
+    table = pa.table(
+        {"ts": pa.array(np.arange(40 * 300) * (day / 300)), "score": pa.array(np.full(12_000, 0.75))} | columns
+    )
+    baseline = build_baseline(MODEL, ReferenceData(table, "r", "d"), 0.0, (), (day,))
+    usual, noisy = [], 0
+    for _ in range(30):
+        samples, _ = measured(MODEL, baseline, rows_of(days(1)))
+        lower, upper = series(samples)["bounds"]
+        noisy += not lower <= 0 <= upper
+        usual.append(value_of(samples, names.PREDICTION_ANOMALY_SCORE, "1d", "multivariate_drift") or 0.0)
+    assert noisy > 15  # the bounds of independent rows are not for these
+    assert max(usual) < 4
+    samples, _ = measured(MODEL, baseline, rows_of(6 * days(1)))
+    assert (value_of(samples, names.PREDICTION_ANOMALY_SCORE, "1d", "multivariate_drift") or 0.0) > 3.5

@@ -19,7 +19,8 @@ MODEL = model_of()
 def codes_of(features: list[dict[str, object]]) -> list[int]:
     rows = [prediction(features=one) for one in features]
     [batch] = by_lines(lines(rows), MODEL).predictions["m"]
-    return input_codes(batch, FEATURES).tolist()
+    codes: list[int] = input_codes(batch, FEATURES).tolist()
+    return codes
 
 
 def test_alike_inputs_share_a_counter_whatever_else_the_batch_holds() -> None:

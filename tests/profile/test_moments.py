@@ -1,6 +1,5 @@
 """Second moments against numpy on the raw rows: blocks, groups, weights and gaps; and the law, to the last bit."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,9 +25,8 @@ PARTS = ("moment_sums", "moment_products", "moment_gaps")
 
 
 @pytest.fixture(params=[16_000, 7], ids=["one block", "blocks of seven"])
-def _block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moments, "BLOCK", request.param)
-    return
 
 
 def batch_of(values: dict[str, Any], rows: int, weight: Floats | None = None) -> Predictions:

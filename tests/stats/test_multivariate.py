@@ -48,7 +48,7 @@ def number(value: Value) -> float:
     return value
 
 
-EVERY = np.True_
+EVERY = np.ones((1, 1), dtype=bool)  # broadcast over all pairs
 
 
 def smallest_pvalues(reference: Moments, current: Moments, n_ref: float, n_cur: float) -> list[float]:
@@ -56,7 +56,8 @@ def smallest_pvalues(reference: Moments, current: Moments, n_ref: float, n_cur: 
     pvalues = multivariate.change_pvalues(reference, current, n_ref, n_cur)
     tests = np.isfinite(pvalues).sum(axis=1)
     smallest = np.where(np.isfinite(pvalues), pvalues, 1.0).min(axis=1, initial=1.0)
-    return np.where(tests > 0, np.minimum(smallest * tests, 1.0), np.nan).tolist()
+    corrected: list[float] = np.where(tests > 0, np.minimum(smallest * tests, 1.0), np.nan).tolist()
+    return corrected
 
 
 # Correlation
@@ -293,11 +294,12 @@ def test_correlations_of_other_than_normal_features_vary_as_their_spread_says() 
     shared = rng.random((400, 500)) < 0.03  # 400 windows of two rare flags that mostly go together
     flags = np.stack([np.where(rng.random(shared.shape) < 0.8, shared, rng.random(shared.shape) < 0.03) for _ in "ab"])
     z = (flags - 0.03) / math.sqrt(0.03 * 0.97)
-    r = np.corrcoef(z.reshape(2, -1))
     pooled = z.reshape(2, -1)
+    r = pooled @ pooled.T / pooled.shape[1]
+    r /= np.sqrt(np.outer(np.diag(r), np.diag(r)))
     fourth, third = (pooled**2 @ (pooled**2).T / pooled.shape[1], pooled**3 @ pooled.T / pooled.shape[1])
     spread = multivariate.correlation_spread(r, fourth, third)[0, 1]
-    found = [np.corrcoef(z[:, window])[0, 1] for window in range(400)]
+    found = [np.asarray(np.corrcoef(z[:, window]))[0, 1] for window in range(400)]
     assert np.var(found) == pytest.approx(spread * (1 - r[0, 1] ** 2) ** 2 / 500, rel=0.2)
     assert spread > 3
     assert (multivariate.correlation_spread(np.eye(2), np.ones((2, 2)), np.zeros((2, 2))) == 1).all()
@@ -323,7 +325,9 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
 
 def test_the_edges_of_the_interval() -> None:
     assert isinstance(multivariate.multivariate_interval(0.0, 1.0, 0, 5), NotEnoughData)
-    assert multivariate.multivariate_interval(0.0, 100.0, 1, 1)[0] == -1
+    wide = multivariate.multivariate_interval(0.0, 100.0, 1, 1)
+    assert not isinstance(wide, NotEnoughData)
+    assert wide.lower == -1
     with pytest.raises(ValueError, match="effective rows"):
         multivariate.multivariate_interval(0.0, 1.0, math.nan, 5)
 
@@ -333,5 +337,5 @@ def test_the_drift_score_knows_no_unit_and_no_origin() -> None:
     mixing = rng.normal(size=(4, 4))
     reference, current = mixed(rng, 500, mixing), mixed(rng, 200, np.abs(mixing))
     plain = multivariate.multivariate_drift(moments(reference), moments(current))
-    scaled = [rows * [1, 10, 0.1, 3] + [5, 0, -1, 2] for rows in (reference, current)]
-    assert multivariate.multivariate_drift(*map(moments, scaled)) == pytest.approx(plain, rel=1e-6)
+    before, after = (moments(rows * [1, 10, 0.1, 3] + [5, 0, -1, 2]) for rows in (reference, current))
+    assert multivariate.multivariate_drift(before, after) == pytest.approx(plain, rel=1e-6)
