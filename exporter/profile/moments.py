@@ -99,7 +99,7 @@ class MomentSums:
 
 
 def products(one: Matrix, other: Matrix) -> Floats:
-    """`one @ other.T` of two matrices (features, rows), piece by piece; exact where its docstring above says so."""
+    """`one @ other.T` of two matrices (features, rows), piece by piece; exact on the scores of a block."""
     features, rows = one.shape
     whole = rows // PIECE * PIECE
     first, second = (matrix[:, :whole].reshape(features, -1, PIECE).transpose(1, 0, 2) for matrix in (one, other))

@@ -244,7 +244,7 @@ def test_windows_whose_rows_resemble_each_other_are_judged_by_how_the_references
         lower, upper = series(samples)["bounds"]
         noisy += not lower <= 0 <= upper
         usual.append(value_of(samples, names.PREDICTION_ANOMALY_SCORE, "1d", "multivariate_drift") or 0.0)
-    assert noisy > 15  # the bounds of independent rows are not for these
+    assert noisy >= 6  # of 30: the bounds of independent rows are not for these
     assert max(usual) < 4
     samples, _ = measured(MODEL, baseline, rows_of(6 * days(1)))
     assert (value_of(samples, names.PREDICTION_ANOMALY_SCORE, "1d", "multivariate_drift") or 0.0) > 3.5
