@@ -16,6 +16,7 @@ NO_DRIFT = "No window with enough rows in this time range"
 NO_PERIOD = "Only where drift.periods asks for it, in the drift window, once the history reaches back behind the period"
 PERIODS = {"previous": "the window before", "last_week": "a week ago"}
 NO_CONCEPT = "Too few outcomes with a score in this time range, or a baseline without labels"
+NO_RELATIONS = "No window with enough rows in this time range, or fewer than two numeric features that vary"
 PSI = select(names.FEATURE_DRIFT_SCORE, method("psi"))
 METHOD_NAMES = {
     "psi": "PSI",
@@ -39,6 +40,7 @@ def drift(config: Config) -> list[Panel]:
         _unusual(),
         _recent(config),
         _recent_prediction(config),
+        _multivariate(),
         _prediction(config),
         _outcome(config),
         _concept(),
@@ -237,6 +239,20 @@ def _recent_prediction(config: Config) -> Panel:
     line = limit(config.models, ("prediction drift", WARN, lambda of: of.prediction_drift))
     title = "Prediction drift from the recent past (PSI)"
     return trend(title, text, queries, size=(8, 8), decimals=3, floor=0, limit=line, empty=NO_PERIOD)
+
+
+def _multivariate() -> Panel:
+    text = describe(
+        "By which share the error of rebuilding the numeric features from the reference's principal components exceeds "
+        "the reference's own: 1 is twice as much. Dotted: its 95 % interval.",
+        good="0 within the dotted lines.",
+        bad="Above, while no single feature drifts: features left the relations that the model learned. Below: they "
+        "vary less than they did.",
+        do="Changes of correlation, under Data quality, name the features; join keys and units upstream come first.",
+    )
+    ends = (names.MULTIVARIATE_DRIFT_SCORE_LOWER, names.MULTIVARIATE_DRIFT_SCORE_UPPER)
+    queries = bounded(names.MULTIVARIATE_DRIFT_SCORE, *ends)
+    return trend("Multivariate drift", text, queries, size=(24, 8), decimals=3, empty=NO_RELATIONS)
 
 
 def _prediction(config: Config) -> Panel:

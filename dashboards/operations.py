@@ -15,7 +15,7 @@ NO_RANGE = "The baseline knows no usual range for this window: its reference spa
 def operations(config: Config) -> list[Panel]:
     """The row's panels."""
     panels = [_requests(), _error_ratio(config), _errors(), _latency(config), _latency_heatmap(), _low_confidence()]
-    return [*panels, _anomaly()]
+    return [*panels, _anomaly(), _repeated()]
 
 
 def _requests() -> Panel:
@@ -106,4 +106,15 @@ def _anomaly() -> Panel:
     )
     expr = by("max", select(names.PREDICTION_ANOMALY_SCORE), (SIGNAL, *BY_VERSION))
     queries = [Query(expr, f"{{{{{SIGNAL}}}}} ({VERSION_LEGEND})")]
-    return trend("Prediction anomaly", text, queries, size=(24, 7), decimals=1, floor=0, empty=NO_RANGE)
+    return trend("Prediction anomaly", text, queries, size=(16, 7), decimals=1, floor=0, empty=NO_RANGE)
+
+
+def _repeated() -> Panel:
+    text = describe(
+        "Share of predictions that one input alone would have to make up for inputs to repeat as much as they do.",
+        good="0 where inputs are unlike by nature; else flat.",
+        bad="A rise: someone probes the model, retries in a loop, or a caller is stuck on one input.",
+        do="Look at the requests of the busiest caller; the signal repeated_inputs at the left says how unusual it is.",
+    )
+    queries = [Query(by("max", select(names.REPEATED_INPUTS_RATIO), BY_VERSION), VERSION_LEGEND)]
+    return trend("Repeated inputs", text, queries, size=(8, 7), unit="percentunit", floor=0, soft_top=0.01)

@@ -45,7 +45,9 @@ def _by_task(config: Config) -> list[Panel]:
     if not classifies:
         return [*_regression((6, 8)), _baseline(config, (6, 8)), _outcomes((6, 8))]
     panels = [_accuracy(config), _auc(config), _baseline(config, (8, 8)), _precision_and_recall(), _losses()]
-    estimated = [_estimated_accuracy(), _estimated_auc()] if any(of.task == "binary" for of in config.models) else []
+    estimated = [_estimated_accuracy((24, 8))]
+    if any(of.task == "binary" for of in config.models):
+        estimated = [_estimated_accuracy((12, 8)), _estimated_auc()]
     return [*panels, _outcomes((8, 8)), *estimated, *(_regression((12, 8)) if regresses else [])]
 
 
@@ -86,7 +88,7 @@ def _auc(config: Config) -> Panel:
     return trend("AUC", text, queries, decimals=3, limit=line, empty=NO_SCORES)
 
 
-def _estimated_accuracy() -> Panel:
+def _estimated_accuracy(size: tuple[int, int]) -> Panel:
     text = describe(
         "Accuracy to expect by the scores alone, before any outcome arrives; grey: the realised one. Dotted: where "
         "the realised one will lie, 95 % of the time, while scores mean what they did in the reference.",
@@ -97,7 +99,7 @@ def _estimated_accuracy() -> Panel:
     )
     ends = (names.MODEL_ESTIMATED_ACCURACY_LOWER, names.MODEL_ESTIMATED_ACCURACY_UPPER)
     queries = _estimated(names.MODEL_ESTIMATED_ACCURACY, ends, names.MODEL_ACCURACY)
-    return trend("Estimated accuracy", text, queries, size=(12, 8), unit="percentunit", empty=NO_ESTIMATE)
+    return trend("Estimated accuracy", text, queries, size=size, unit="percentunit", empty=NO_ESTIMATE)
 
 
 def _estimated_auc() -> Panel:

@@ -1,6 +1,7 @@
 """Row 4, data quality: what is missing, wrong, out of range or never seen before."""
 
 from dashboards.colors import BAD
+from dashboards.drift import NO_RELATIONS
 from dashboards.limits import limit
 from dashboards.looks import Query, describe
 from dashboards.panels import Panel, trend
@@ -20,13 +21,22 @@ from exporter import names
 from exporter.config import Config
 from exporter.names import Family
 
+WIDE = 12  # in one across the row
 SHOWN = 6  # features in one small graph; the table under Drift detection lists more
 CLEAN = "Nothing of this kind in this time range"
 
 
 def quality(config: Config) -> list[Panel]:
     """The row's panels."""
-    return [_completeness(config), _missing(config), _invalid(config), _reasons(), _out_of_range(), _unseen()]
+    return [
+        _completeness(config),
+        _missing(config),
+        _invalid(config),
+        _reasons(),
+        _out_of_range(),
+        _unseen(),
+        _correlation(),
+    ]
 
 
 def _completeness(config: Config) -> Panel:
@@ -103,6 +113,30 @@ def _unseen() -> Panel:
         do="Map spellings upstream; retrain with the new categories.",
     )
     return _worst("Unseen categories", text, names.FEATURE_UNSEEN_CATEGORY_RATIO)
+
+
+def _correlation() -> Panel:
+    text = describe(
+        "Largest change of a feature's correlation with another numeric feature against the reference that chance does "
+        f"not explain, for the {WIDE} features with the largest.",
+        good="0, or small and steady: large windows see small changes.",
+        bad="0.2 or more. Two features with the same value are the pair that came apart, or together.",
+        do="Rows joined by a wrong key, a column shifted against the others, a changed unit of a share of the rows.",
+    )
+    change = select(names.FEATURE_CORRELATION_CHANGE)
+    queries = [Query(leading(change, change, WIDE), FEATURE_LEGEND)]
+    return trend(
+        "Change of correlation",
+        text,
+        queries,
+        size=(24, 8),
+        decimals=2,
+        floor=0,
+        soft_top=0.2,
+        legend="right",
+        calcs=("lastNotNull", "max"),
+        empty=NO_RELATIONS,
+    )
 
 
 def _worst(title: str, text: str, family: Family) -> Panel:

@@ -82,6 +82,42 @@ class CategoryFeature(_Part):
 Feature = Annotated[NumericFeature | CategoryFeature, Field(discriminator="kind")]
 
 
+class MomentFeature(_Part):
+    """A number's scores in the second moments: steps from `centre`, cut off below `low` and above `high`."""
+
+    name: FeatureName
+    low: float
+    high: float
+    centre: float
+    step: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _usable(self) -> "MomentFeature":
+        if not self.low <= self.centre <= self.high:
+            raise ValueError("the centre must lie between low and high")
+        return self
+
+
+class Moments(_Part):
+    """The numeric features whose second moments are kept, and how these vary by chance in the reference.
+
+    `spread`, by pair in the upper triangle: how many times the variance that normal numbers would give a correlation.
+    `error_variance`: that of a row's reconstruction error, over its mean squared; None where there is no error.
+    """
+
+    features: tuple[MomentFeature, ...] = Field(min_length=2)
+    left_out: tuple[FeatureName, ...] = Field((), description="Numbers beyond the most that moments are kept of.")
+    spread: tuple[float, ...] = ()
+    error_variance: float | None = Field(None, ge=0)
+
+    @model_validator(mode="after")
+    def _paired(self) -> "Moments":
+        features = len(self.features)
+        if self.spread and len(self.spread) != features * (features + 1) // 2:
+            raise ValueError("spread must have a number for each pair")
+        return self
+
+
 class Provenance(_Part):
     """Where a baseline comes from."""
 
@@ -118,6 +154,7 @@ class Baseline(_Part):
         {}, description="Usual ranges by the windows' seconds and signal; empty when the reference has no times."
     )
     provenance: Provenance
+    moments: Moments | None = Field(None, description="None with fewer than two numbers that vary.")
     spreads: Spreads | None = Field(None, description="How windows stray without drift; older files lack it.")
 
     @model_validator(mode="after")

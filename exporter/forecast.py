@@ -12,11 +12,10 @@ EXPORTER_SERIES = 60  # the exporter's own, process and Python metrics
 # labels (2), inputs (5) and the log (3).
 _FIXED = len(LATENCY_BOUNDS) + 3 + len(DELAY_BOUNDS) + 3 + 1 + 2 + 2 + 5 + 3
 # Of one version and window, by task: metrics, their ratios and bounds, and the share of unsure predictions; of a binary
-# model also two estimates with their bounds, and concept drift.
-_PERFORMANCE = {"binary": 8 + 7 + 6 + 1 + 6 + 2, "multiclass": 4 + 4 + 2 + 1, "regression": 3 + 3}
-_WINDOWED = (
-    1 + 1 + 2 + 3 + 1
-)  # coverage, number of drifted features, bounds of prediction drift, predictions and their cost, completeness
+# model also two estimates with their bounds, and concept drift; of a multiclass one, one estimate.
+_PERFORMANCE = {"binary": 8 + 7 + 6 + 1 + 6 + 2, "multiclass": 4 + 4 + 2 + 1 + 3, "regression": 3 + 3}
+# Coverage, drifted features, bounds of prediction drift, repeated inputs, predictions and their cost, completeness.
+_WINDOWED = 1 + 1 + 2 + 1 + 3 + 1
 _OF_ORDER = {"ks", "wasserstein"}  # methods that categories have no score by
 _TESTED = {"psi", "js", "ks", "chi2"}  # methods with a p-value
 
@@ -46,6 +45,8 @@ def _of_model(model: Model, baseline: Baseline, windows: int) -> int:
         methods = set(model.drift.methods) - (set() if isinstance(feature, NumericFeature) else _OF_ORDER)
         features += len(methods) + len(methods & _TESTED)  # score and p-value by method
         features += 2 + 3  # bounds; drifted, complete, out of range or unseen
+    if baseline.moments is not None:
+        features += 3 + len(baseline.moments.features)  # multivariate drift with its bounds; correlation changes
     anomalies = sum(map(len, baseline.usual.values()))
     return (
         2 * len(MEASURES) + _FIXED + anomalies + windows * (_PERFORMANCE[model.task] + _WINDOWED + outputs + features)

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +30,20 @@ from exporter.measures.anomaly import usual_ranges
 from exporter.measures.distribution import GROUPS, equal_groups
 from exporter.measures.performance import performance_of
 from exporter.profile.batch import Predictions
-from exporter.profile.binning import Binner
+from exporter.profile.binning import Binner, count_cells
 from exporter.profile.cells import as_numbers
 from exporter.profile.columns import Column, Floats, TextColumn
+from exporter.profile.inputs import input_codes
 from exporter.profile.kernel import Kernel
-from exporter.profile.layout import Layout, Profile
+from exporter.profile.layout import INPUT_CELLS, Layout, Profile
+from exporter.reference_moments import moments_features, with_spreads
 from exporter.reference_schema import MAX_CATEGORIES, MAX_RARE, OUTPUTS, Schema, SchemaFeature, listed_feature
 from exporter.reference_spreads import spreads_of
 from exporter.windows import BUCKET
 
 BINS = 100  # reference quantiles
 POINT_MASS = 0.05  # share of the rows from which a value gets a bin of its own
-MOST_WINDOWS = 1_000  # a standard deviation over as many is known to 2 %; their profiles take some 30 MB
+MOST_WINDOWS = 1_000  # a standard deviation over as many is known to 2 %; their profiles take some 50 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def build_baseline(
         spreads=spreads_of(model, features, batch),
         classes=_classes(model, batch),
         output=_output_bins(model, batch, weight),
+        moments=moments_features(features, batch),
         label_offset=_label_offset(batch) if model.task == "regression" else 0.0,
         settings=settings_digest(model),
         counts={},
@@ -111,7 +114,9 @@ def build_baseline(
     counts = {name: tuple(profile.vector[place].tolist()) for name, place in profile.layout.slices.items()}
     measured = {name: value for name, value in performance_of(profile).items() if isinstance(value, float)}
     usual = {length: ranges for length in windows if (ranges := _usual(model, profile, batch, length))}
-    return empty.model_copy(update={"counts": counts, "performance": measured, "usual": usual})
+    moments = None if empty.moments is None else with_spreads(empty.moments, profile, batch)
+    found = {"counts": counts, "performance": measured, "usual": usual, "moments": moments}
+    return empty.model_copy(update=found)
 
 
 def _told(schema: Schema | None, name: str) -> SchemaFeature | None:
@@ -329,8 +334,11 @@ def _usual(model: Model, reference: Profile, batch: Predictions, length: int) ->
         return {}
     window = ((batch.ts - start) // length).astype(np.intp)
     is_chosen = np.isin(window, chosen)
-    layout = Layout(reference.layout.baseline.model_copy(update={"features": ()}))  # signals look at outputs alone
-    kept, places = replace(batch, features={}).take(is_chosen), np.searchsorted(chosen, window[is_chosen])
+    baseline = reference.layout.baseline
+    layout = Layout(baseline.model_copy(update={"features": ()}))  # signals do not look at a feature's cells
+    kept, places = batch.take(is_chosen), np.searchsorted(chosen, window[is_chosen])
     kernel = Kernel(model, layout)
     matrix = kernel.predictions(kept, kernel.scored(kept), places, len(chosen))
+    inputs = input_codes(kept, baseline.features)  # but at whether they repeat
+    matrix[:, layout.slices["inputs"]] = count_cells(inputs, INPUT_CELLS, places, len(chosen), kept.weight)
     return usual_ranges((Profile(layout, vector) for vector in matrix), reference)

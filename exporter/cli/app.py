@@ -59,6 +59,7 @@ def check_config(
     """Name every problem of a configuration with its path, or forecast its series."""
     from exporter.forecast import forecast_series
     from exporter.monitor import Monitor
+    from exporter.reference_moments import told
 
     if schema:
         typer.echo(schema_text(), nl=False)
@@ -74,6 +75,8 @@ def check_config(
         problem = f"limits.series: about {series} series are to be expected, {config.limits.series} are allowed"
         raise ConfigError(str(path), [f"{problem}; raise the limit, or have fewer windows, methods or features"])
     typer.echo(f"{path}: fine; about {series} series for one version of each model")
+    for line in filter(None, map(told, monitor.baselines.values())):
+        typer.echo(line)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from exporter.measures.anomaly import measure_anomaly
 from exporter.measures.base import Histogram, Measure, Past, Sample, Scope
 from exporter.measures.cost import measure_cost
 from exporter.measures.drift import measure_concept_drift, measure_feature_drift, measure_output_drift
+from exporter.measures.multivariate import measure_multivariate
 from exporter.measures.operations import measure_operations
 from exporter.measures.performance import measure_estimation, measure_performance
 from exporter.measures.periods import measure_history, measure_recent_drift
@@ -24,6 +25,7 @@ MEASURES: Mapping[str, Measure] = {
     "feature_drift": measure_feature_drift,
     "output_drift": measure_output_drift,
     "concept_drift": measure_concept_drift,
+    "multivariate": measure_multivariate,
     "operations": measure_operations,
     "anomaly": measure_anomaly,
     "quality": measure_quality,

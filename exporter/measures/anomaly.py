@@ -14,8 +14,9 @@ from scipy.special import xlogy
 from exporter import names
 from exporter.baseline import UsualRange
 from exporter.config import parse_duration
-from exporter.measures.base import Sample, Scope, effective_rows, share
+from exporter.measures.base import CONFIDENCE_MIDS, Sample, Scope, effective_rows, share
 from exporter.measures.distribution import prediction_distribution
+from exporter.measures.multivariate import multivariate_drift_of, multivariate_error
 from exporter.profile.columns import Floats
 from exporter.profile.layout import CONFIDENCE_CELLS, Profile
 from exporter.profile.scorebins import score_mids
@@ -36,15 +37,21 @@ def signals(profile: Profile, reference: Profile) -> dict[str, Signal]:
 
     `volume`: predictions. `confidence`: mean probability of the likelier class. `low_confidence`: share of unsure
     predictions. `entropy`: bits of the output over its merged cells, by groups of equal mass in `reference`.
+    `repeated_inputs`: the share of rows that one input would have to make up to repeat as much. `multivariate_drift`:
+    its score, which windows of rows that resemble each other vary by more than its own bounds say.
     """
     _, weight, squared = profile.part("rows")
     unsure, known = profile.part("unsure")
     output = prediction_distribution(profile, reference)
     found: dict[str, tuple[Value, float]] = {
-        "volume": (float(weight), math.sqrt(float(squared))),
+        "volume": (float(weight), max(1.0, math.sqrt(float(squared)))),  # of none, too, there might have been one
         "low_confidence": _unsure(share(unsure, known), effective_rows(profile, "rows", float(known))),
         "entropy": _entropy(output.merged, output.rows),
+        "repeated_inputs": _repeated(profile),
     }
+    if profile.layout.baseline.moments is not None:
+        drift = multivariate_drift_of(profile, reference)
+        found["multivariate_drift"] = drift.score, multivariate_error(drift)
     if profile.layout.baseline.task != "regression":
         cells = profile.part("output").sum(axis=0)[:-1]
         found["confidence"] = _confidence(cells, effective_rows(profile, "rows", float(cells.sum())))
@@ -55,6 +62,13 @@ def _unsure(value: Value, rows: float) -> tuple[Value, float]:
     if isinstance(value, NotEnoughData):
         return value, 0.0
     return value, math.sqrt(max(0.0, value * (1 - value)) / rows)
+
+
+def _repeated(profile: Profile) -> tuple[Value, float]:
+    counters = profile.part("inputs")
+    rows = effective_rows(profile, "rows", float(counters.sum()))
+    value = anomaly.repeated_share(counters, rows)
+    return value, anomaly.repeated_error(value, counters.size, rows) if isinstance(value, float) else 0.0
 
 
 def _entropy(counts: Floats, rows: float) -> tuple[Value, float]:
@@ -70,10 +84,7 @@ def _log2(shares: Floats) -> Floats:
 
 def _confidence(cells: Floats, rows: float) -> tuple[Value, float]:
     """By the middle of each cell: of scores for a binary model, of confidence itself for a multiclass one."""
-    if len(cells) == CONFIDENCE_CELLS:
-        middle: Floats = (np.arange(CONFIDENCE_CELLS) + 0.5) / CONFIDENCE_CELLS
-    else:
-        middle = np.maximum(score_mids(), 1 - score_mids())
+    middle = CONFIDENCE_MIDS if len(cells) == CONFIDENCE_CELLS else np.maximum(score_mids(), 1 - score_mids())
     return anomaly.mean_confidence(cells, middle), _mean_error(distances.shares(cells), middle, rows)
 
 
@@ -98,11 +109,13 @@ def usual_ranges(windows: Iterable[Profile], reference: Profile) -> dict[str, Us
 
 
 def measure_anomaly(scope: Scope) -> Iterator[Sample]:
-    """Row 3: how far each signal lies from its usual range; a baseline without ranges gives nothing."""
+    """Row 3: repeated inputs, and how far each signal lies from its usual range, in a baseline that has one."""
     ranges = scope.totals.layout.baseline.usual
     for window, profile in scope.windows.items():
-        usual = ranges.get(parse_duration(window), {})
-        for name, signal in signals(profile, scope.reference).items() if usual else ():
+        usual, found = ranges.get(parse_duration(window), {}), signals(profile, scope.reference)
+        if "repeated_inputs" in found:
+            yield from scope.gauge(names.REPEATED_INPUTS_RATIO, found["repeated_inputs"].value, window)
+        for name, signal in found.items():
             if name in usual:
                 of = usual[name]
                 known = anomaly.Usual(of.mean, of.deviation, of.windows)

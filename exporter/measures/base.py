@@ -10,10 +10,13 @@ import numpy as np
 from exporter.config import Costs, Model
 from exporter.names import Family
 from exporter.profile.columns import Floats
-from exporter.profile.layout import Profile
-from exporter.stats.estimation import CalibrationMap, calibration_map
+from exporter.profile.layout import CONFIDENCE_CELLS, Profile
+from exporter.stats.estimation import CalibrationMap, calibration_map, class_maps
 from exporter.stats.result import Interval, NotEnoughData, Value
 from exporter.stats.significance import effective_sample_size
+
+CONFIDENCE_MIDS: Floats = (np.arange(CONFIDENCE_CELLS) + 0.5) / CONFIDENCE_CELLS
+"""The confidence that stands for each cell of a multiclass model's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,13 @@ class Scope:
         negative, positive = labels_by_score(self.reference)
         rows = effective_rows(self.reference, "labelled", float(negative.sum() + positive.sum()))
         return calibration_map(positive, negative, rows)
+
+    @cached_property
+    def class_maps(self) -> tuple[CalibrationMap, ...] | NotEnoughData:
+        """How often each confidence in each class of a multiclass model is right, by the baseline's own labels."""
+        judged = self.reference.part("judged")[:, :-1]
+        rows = effective_rows(self.reference, "labelled", float(judged.sum()))
+        return class_maps(judged[:, :, 1], judged[:, :, 0], rows, CONFIDENCE_MIDS)
 
     def gauge(self, family: Family, value: Value, *labels: str) -> Iterator[Sample]:
         """The sample, unless there is no value."""

@@ -115,8 +115,16 @@ def _bounds(scope: Scope, window: str, profile: Profile, values: Mapping[str, Va
 
 
 def measure_estimation(scope: Scope) -> Iterator[Sample]:
-    """Row 1: how good a binary model is expected to be, by its scores alone and the baseline's labels."""
-    if scope.model.task != "binary" or isinstance(scope.calibration, NotEnoughData):
+    """Row 1: how good a classifier is expected to be, by its scores alone and the baseline's labels."""
+    match scope.model.task:
+        case "binary":
+            yield from _binary_estimates(scope)
+        case "multiclass":
+            yield from _class_estimates(scope)
+
+
+def _binary_estimates(scope: Scope) -> Iterator[Sample]:
+    if isinstance(scope.calibration, NotEnoughData):
         return
     for window, profile in scope.windows.items():
         counts = profile.part("output")[:, :-1]
@@ -126,3 +134,15 @@ def measure_estimation(scope: Scope) -> Iterator[Sample]:
             interval = estimation.estimated_interval(metric, counts, scope.calibration, rows)
             yield from scope.gauge(value, estimate(counts, scope.calibration), window)
             yield from scope.interval((lower, upper), interval, window)
+
+
+def _class_estimates(scope: Scope) -> Iterator[Sample]:
+    maps = scope.class_maps
+    if isinstance(maps, NotEnoughData):
+        return
+    value, lower, upper = _ESTIMATED["accuracy"]
+    for window, profile in scope.windows.items():
+        counts = profile.part("output")[:, :-1]
+        rows = effective_rows(profile, "rows", float(counts.sum()))
+        yield from scope.gauge(value, estimation.estimated_class_accuracy(counts, maps), window)
+        yield from scope.interval((lower, upper), estimation.estimated_class_interval(counts, maps, rows), window)

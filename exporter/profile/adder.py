@@ -12,16 +12,17 @@ class Adder:
 
     def __init__(self, layout: Layout, groups: Codes | None, count: int) -> None:
         self.matrix = np.zeros((count, layout.size))
-        self._layout, self._groups, self._count = layout, groups, count
+        self.groups = groups
+        self._layout, self._count = layout, count
 
     def codes(self, part: str, codes: Codes, weight: Floats | None) -> None:
         """Count rows by code."""
         cells = self._cells(part)
-        cells += count_cells(codes, cells.shape[1], self._groups, self._count, weight)
+        cells += count_cells(codes, cells.shape[1], self.groups, self._count, weight)
 
     def some(self, part: str, keep: Mask, codes: Codes, weight: Floats | None) -> None:
         """Count by code the rows that `keep` selects."""
-        groups = None if self._groups is None else self._groups[keep]
+        groups = None if self.groups is None else self.groups[keep]
         kept = None if weight is None else weight[keep]
         cells = self._cells(part)
         cells += count_cells(codes[keep], cells.shape[1], groups, self._count, kept)
@@ -35,7 +36,7 @@ class Adder:
         """Sum numbers by code, into a part of shape (codes, len(numbers))."""
         cells = self._cells(part).reshape(self._count, codes, len(numbers))
         for place, values in enumerate(numbers):
-            cells[:, :, place] += count_cells(code, codes, self._groups, self._count, values)
+            cells[:, :, place] += count_cells(code, codes, self.groups, self._count, values)
 
     def histogram(self, part: str, binner: Binner, values: Floats, weight: Floats | None) -> None:
         """Count the finite values by bound; the part's last cell takes their sum."""
@@ -45,10 +46,14 @@ class Adder:
             total = np.where(known, values, 0.0)
             self._cells(part)[:, -1] += self._by_group(total if weight is None else total * weight)
 
+    def plus(self, part: str, group: int, numbers: Floats) -> None:
+        """Add numbers to the part of one group."""
+        self._cells(part)[group] += numbers
+
     def _cells(self, part: str) -> Floats:
         return self.matrix[:, self._layout.slices[part]]
 
     def _by_group(self, values: Floats) -> Floats:
-        if self._groups is None:
+        if self.groups is None:
             return np.array([values.sum()])
-        return np.bincount(self._groups, weights=values, minlength=self._count).astype(np.float64, copy=False)
+        return np.bincount(self.groups, weights=values, minlength=self._count).astype(np.float64, copy=False)

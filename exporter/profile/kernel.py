@@ -16,7 +16,9 @@ from exporter.profile.batch import Predictions, Report, Scored
 from exporter.profile.binning import Binner
 from exporter.profile.cells import CategoryCells, NumericCells
 from exporter.profile.columns import Codes, Column, Floats, Mask, absent
+from exporter.profile.inputs import input_codes
 from exporter.profile.layout import Layout, feature_part
+from exporter.profile.moments import MomentSums
 from exporter.profile.outputs import output_of
 
 _LATENCY = Binner(np.nextafter(LATENCY_BOUNDS, np.inf))  # a Prometheus bucket holds its own upper bound
@@ -34,6 +36,8 @@ class Kernel:
             feature: NumericCells(feature) if isinstance(feature, NumericFeature) else CategoryCells(feature)
             for feature in layout.features
         }
+        moments = layout.baseline.moments
+        self._moments = None if moments is None else MomentSums(moments.features)
 
     def scored(self, batch: Predictions) -> Scored:
         """Each row's cell in the output part, -1 where the request failed; and its value."""
@@ -47,6 +51,7 @@ class Kernel:
             add.sums("rows", np.ones(batch.rows), weights, weights**2)
             add.sums("served", weights, weights * batch.failed)
             self._add_features(add, batch)
+            self._add_inputs(add, batch)
             self._add_outputs(add, batch, scored)
             add.histogram("latency", _LATENCY, batch.latency, batch.weight)
             priced = np.isfinite(batch.cost)
@@ -96,6 +101,12 @@ class Kernel:
             missing = feature.placed  # the first cell after those of values
             codes = np.full(batch.rows, missing) if column is None else cells.codes(column)
             add.codes(feature_part(feature.name), codes, batch.weight)
+
+    def _add_inputs(self, add: Adder, batch: Predictions) -> None:
+        if self.layout.features:
+            add.codes("inputs", input_codes(batch, self.layout.features), batch.weight)
+        if self._moments is not None:
+            self._moments.add(add, batch)
 
     def _add_outputs(self, add: Adder, batch: Predictions, scored: Scored) -> None:
         known = scored.cell >= 0

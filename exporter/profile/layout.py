@@ -18,6 +18,7 @@ from exporter.profile.columns import Floats
 from exporter.profile.scorebins import CELLS as SCORE_CELLS
 
 CONFIDENCE_CELLS = 20
+INPUT_CELLS = 1_024  # the noise of what is read from them falls with their square root
 CALIBRATION_CELLS = 10  # equal-width score bins, as in Guo et al. 2017
 
 Shape = tuple[int, ...]
@@ -33,7 +34,15 @@ class Layout:
     def shapes(self) -> dict[str, Shape]:
         """Each part's shape, in the vector's order."""
         features = {feature_part(feature.name): (feature.cells,) for feature in self.baseline.features}
-        return {**_COMMON, **self._output_shapes(), **features}
+        return {**_COMMON, **self._output_shapes(), **self._moment_shapes(), **features}
+
+    def _moment_shapes(self) -> dict[str, Shape]:
+        """Sums by feature, and products and gaps by pair: the upper triangle of a symmetric matrix, row by row."""
+        if self.baseline.moments is None:
+            return {}
+        features = len(self.baseline.moments.features)
+        pairs = features * (features + 1) // 2
+        return {"moment_sums": (features,), "moment_products": (pairs,), "moment_gaps": (pairs,)}
 
     def _output_shapes(self) -> dict[str, Shape]:
         match self.baseline.task:
@@ -46,7 +55,11 @@ class Layout:
                 }
             case "multiclass":
                 classes = len(self.baseline.classes) + 1  # the last for labels that the reference lacks
-                return {"output": (classes, CONFIDENCE_CELLS + 1), "outcome": (classes, classes)}
+                return {
+                    "output": (classes, CONFIDENCE_CELLS + 1),  # predicted class first; the last cell for no confidence
+                    "outcome": (classes, classes),  # label first
+                    "judged": (classes, CONFIDENCE_CELLS + 1, 2),  # labelled: as output; wrong, right
+                }
             case "regression":
                 cells = self.output_bins.cells
                 return {"output": (cells,), "outcome": (cells,), "losses": (5,)}
@@ -83,6 +96,7 @@ _COMMON: dict[str, Shape] = {
     "labelled": (4,),  # the same of labelled ones, and the weight of those that were right
     "unsure": (2,),  # weight of low-confidence predictions, of those whose confidence is known
     "served": (2,),  # weight of prediction records, of those with an error
+    "inputs": (INPUT_CELLS,),  # weight of rows by hash of their features
     "latency": (len(LATENCY_BOUNDS) + 2,),  # not cumulative; the last two: above all bounds, sum in seconds
     "reported": (5,),  # counts records; their requests, errors, skipped, dropped
     "reported_latency": (len(LATENCY_BOUNDS) + 2,),

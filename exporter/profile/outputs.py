@@ -95,7 +95,9 @@ class _Multiclass:
         codes, predicted = self._codes(label), scored.cell // self._WIDTH
         classes = len(self._classes) + 1
         add.codes("outcome", codes * classes + predicted, scored.weight)
-        return np.equal(codes, predicted)
+        right = np.equal(codes, predicted)
+        add.codes("judged", scored.cell * 2 + right, scored.weight)
+        return right
 
 
 class _Regression:

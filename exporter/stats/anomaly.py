@@ -5,12 +5,10 @@ hashed inputs. A score counts standard deviations; what is too much is not said 
 """
 
 import math
-from collections.abc import Iterable
 from typing import NamedTuple
 
-import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import chdtrc, ndtri, stdtr, xlogy
+from scipy.special import ndtri, stdtr, xlogy
 
 from exporter.stats.distances import Floats, checked_counts, shares
 from exporter.stats.result import NotEnoughData, Value, ratio
@@ -55,18 +53,6 @@ def deviation(value: float, usual: Usual, least: float = 0.0) -> Value:
     return max(0.0, -float(ndtri(max(rarity, LEAST_PROBABILITY) / 2)))
 
 
-def anomaly_score(deviations: Iterable[Value]) -> Value:
-    """The largest deviation that is known; NotEnoughData when none is.
-
-    The largest of four passes 3 in 1 of 93 windows without anything odd, where one does in 1 of 370.
-
-    >>> anomaly_score([1.5, NotEnoughData(0, 2, "too few"), 0.5])
-    1.5
-    """
-    known = [value for value in deviations if not isinstance(value, NotEnoughData)]
-    return max(known) if known else NotEnoughData(0.0, 1.0, "no deviation is known")
-
-
 def entropy(counts: ArrayLike) -> Value:
     """Shannon's entropy of the output's cells, in bits; 0 (all in one) to log2 of the cells.
 
@@ -105,8 +91,10 @@ def repeated_share(counters: ArrayLike, rows: float) -> Value:
 
     Noise: with unlike inputs the square has mean 0 and standard deviation sqrt(2 / K) / rows, so half of the windows
     read 0 and 95 % below 0.27 / sqrt(rows) at K = 1,024: 0.003 of 10,000 rows. `rows` are the effective ones, the
-    records when none is weighted. Counters 5, 1, 1, 1 of eight rows: squared shares add up to 28 / 64, which less
-    1 / 4, over 3 / 4, is 1 / 4, and less 1 / 8 leaves 0.125.
+    records when none is weighted. Sampled records speak for their stream as long as each is kept by a chance of its
+    own, so that two of one input are both kept as often as any two; a sampler that keeps the first of equal inputs,
+    or all or none of them, hides or multiplies repeats. Counters 5, 1, 1, 1 of eight rows: squared shares add up to
+    28 / 64, which less 1 / 4, over 3 / 4, is 1 / 4, and less 1 / 8 leaves 0.125.
 
     >>> round(repeated_share([5, 1, 1, 1], 8)**2, 6)
     0.125
@@ -117,39 +105,17 @@ def repeated_share(counters: ArrayLike, rows: float) -> Value:
     return chance if isinstance(chance, NotEnoughData) else math.sqrt(max(0.0, chance - 1 / rows))
 
 
-def effective_inputs(counters: ArrayLike, rows: float) -> Value:
-    """How many equally frequent inputs would repeat as often as these: 1 over the second moment; 1 to `rows`.
+def repeated_error(share: float, cells: int, rows: float) -> float:
+    """How far `repeated_share` of so many rows and counters typically strays upwards from the true `share`.
 
-    Unlike inputs give the rows themselves, one input gives 1. The standard error is a share of sqrt(2 / K), 4.4 % at
-    K = 1,024, however many there are.
+    From the counters, whose second moment has a standard error of sqrt(2 / K) of itself, and from which rows came.
+    Without repeats, 0.21 / sqrt(rows) at K = 1,024:
 
-    >>> effective_inputs([8, 0, 0, 0], 8)
-    1.0
-    >>> effective_inputs([2, 2, 2, 2], 8)
-    8.0
+    >>> round(repeated_error(0.0, 1024, 10_000), 6)
+    0.002102
     """
-    chance = _repeat_chance(counters, rows)
-    return chance if isinstance(chance, NotEnoughData) else 1 / min(max(chance, 1 / rows), 1.0)
-
-
-def repeated_pvalue(counters: ArrayLike, rows: float) -> Value:
-    """Probability of counters at least this uneven if all inputs are unlike: Pearson's test of equal cells.
-
-    Five expected rows in a cell are needed. Inputs that repeat by nature (few categories) fail it too: hold the
-    share against its usual range then.
-
-    >>> repeated_pvalue([10, 10, 10, 10], 40)
-    1.0
-    >>> repeated_pvalue([25, 5, 5, 5], 40) < 1e-4
-    True
-    """
-    chance = _repeat_chance(counters, rows)
-    cells = np.size(counters)
-    if isinstance(chance, NotEnoughData):
-        return chance
-    if rows < 5 * cells:
-        return NotEnoughData(rows, 5.0 * cells, "too few rows for the counters to follow a chi-square law")
-    return float(chdtrc(cells - 1, max(0.0, chance * (cells - 1) * rows)))
+    hashed = math.sqrt(share**2 + math.sqrt(2 / cells) * (share**2 + 1 / rows)) - share
+    return math.hypot(hashed, math.sqrt(share * (1 - share) / rows))
 
 
 def _repeat_chance(counters: ArrayLike, rows: float) -> Value:

@@ -1,14 +1,15 @@
-"""How good is a binary model while no labels have come? Confidence-based estimation from scores in ordered cells.
+"""How good is a classifier while no labels have come? Confidence-based estimation from scores in ordered cells.
 
 On labelled reference rows one learns how often each score was followed by a positive label. If that still holds, a
 row of score s that was predicted positive is right with probability P(1 | s), else with 1 - P(1 | s), whatever the
 scores' distribution has become; so sums of these probabilities over a window's (weighted) counts are its expected
-confusion matrix. What changes P(label | score) itself, concept drift, is not seen by design: see `concept`.
+confusion matrix. Of several classes, one learns by predicted class how often each confidence was right, which gives
+the accuracy. What changes P(label | score) itself, concept drift, is not seen by design: see `concept`.
 NannyML made the idea known as CBPE.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,6 +155,74 @@ def estimated_interval(
     learned = float(calibration.covariance((share * slope).sum(axis=0)[None, :])[0, 0])
     half = z * math.sqrt(labels + learned)
     return Interval(max(0.0, value - half), min(1.0, value + half))
+
+
+def class_maps(
+    right: ArrayLike, wrong: ArrayLike, rows: float, mids: ArrayLike
+) -> tuple[CalibrationMap, ...] | NotEnoughData:
+    """By predicted class, the chance that a prediction of each confidence is right; counts are (classes, cells).
+
+    A class whose labelled predictions are all right, all wrong or none has the map of all classes together, one and
+    the same object. `rows` are the effective ones of all. NotEnoughData where that map cannot be drawn.
+
+    >>> maps = class_maps([[1, 3], [0, 2]], [[3, 1], [0, 0]], 10, mids=[0.25, 0.75])
+    >>> [learned.chance.round(3).tolist() for learned in maps]
+    [[0.25, 0.75], [0.25, 0.833]]
+    """
+    good, bad = checked_counts(right), checked_counts(wrong)
+    overall = calibration_map(good.sum(axis=0), bad.sum(axis=0), rows, mids)
+    if isinstance(overall, NotEnoughData):
+        return overall
+    share = shares((good + bad).ravel()).reshape(good.shape).sum(axis=1)
+    sides = zip(good, bad, share, strict=True)
+    own = [calibration_map(yes, no, rows * float(of), mids) for yes, no, of in sides]
+    return tuple(overall if isinstance(learned, NotEnoughData) else learned for learned in own)
+
+
+def estimated_class_accuracy(counts: ArrayLike, maps: Sequence[CalibrationMap]) -> Value:
+    """The share expected to be right of predictions counted by predicted class and confidence cell; 0 to 1.
+
+    >>> maps = class_maps([[1, 3], [0, 2]], [[3, 1], [0, 0]], 10, mids=[0.25, 0.75])
+    >>> estimated_class_accuracy([[2, 2], [0, 0]], maps)
+    0.5
+    """
+    table = _class_table(counts, maps)
+    if not table.any():
+        return NO_PREDICTIONS
+    share = shares(table.ravel()).reshape(table.shape)
+    return min(1.0, float((share * [learned.chance for learned in maps]).sum()))
+
+
+def estimated_class_interval(
+    counts: ArrayLike, maps: Sequence[CalibrationMap], rows: float, z: float = Z_95
+) -> Interval | NotEnoughData:
+    """Where the realised accuracy of these predictions will lie, 95 % of the time; within 0 to 1.
+
+    As `estimated_interval`, map by map: chances of classes that share a map err together, those of others apart.
+    """
+    value, n = estimated_class_accuracy(counts, maps), _rows(rows)
+    if isinstance(value, NotEnoughData):
+        return value
+    if isinstance(n, NotEnoughData):
+        return n
+    table = _class_table(counts, maps)
+    share = shares(table.ravel()).reshape(table.shape)
+    variance = 0.0
+    for learned in {id(learned): learned for learned in maps}.values():
+        held = share[[other is learned for other in maps]].sum(axis=0)
+        part = float(held.sum())
+        if part > 0:
+            labels = float((held * learned.label_variance).sum())
+            variance += labels * part / min(n * part, learned.rows) + float(learned.covariance(held[None, :])[0, 0])
+    half = z * math.sqrt(variance)
+    return Interval(max(0.0, value - half), min(1.0, value + half))
+
+
+def _class_table(counts: ArrayLike, maps: Sequence[CalibrationMap]) -> Floats:
+    table = checked_counts(counts)
+    if table.shape != (len(maps), maps[0].chance.size):
+        raise ValueError(f"predictions are counted by {len(maps)} classes and the maps' cells, not {table.shape}")
+    return table
 
 
 def _learned(sides: Floats, rows: float, at: Floats) -> CalibrationMap:

@@ -21,7 +21,7 @@ from tests.strategies import Row, measured, model_of, prediction, value_of
 DAY = 86_400
 START = 1_356_998_400 + 137.0  # in the middle of a bucket
 DAYS = 20
-SIGNALS = ("confidence", "entropy", "low_confidence", "volume")
+SIGNALS = ("confidence", "entropy", "low_confidence", "repeated_inputs", "volume")
 MODEL = model_of()
 
 
@@ -65,6 +65,7 @@ def by_window(rows: list[Row], length: int = DAY) -> pd.DataFrame:
         "volume": sums["weight"],
         "confidence": sums["confidence"] / sums["weight"],
         "low_confidence": sums["unsure"] / sums["weight"],
+        "repeated_inputs": np.sqrt(1 - 1 / sums["weight"]),  # all inputs are one, and a row does not repeat itself
         "entropy": shares.apply(lambda row: scipy_stats.entropy(row, base=2), axis=1),
     })  # fmt: skip
 
@@ -168,7 +169,7 @@ def test_a_window_of_another_length_has_no_score() -> None:
 
 
 @pytest.mark.parametrize(("task", "signals"), [
-    ("multiclass", ["confidence", "entropy", "low_confidence", "volume"]), ("regression", ["entropy", "volume"]),
+    ("multiclass", list(SIGNALS)), ("regression", ["entropy", "repeated_inputs", "volume"]),
 ])  # fmt: skip
 def test_other_tasks_have_the_signals_that_they_can_tell(task: str, signals: list[str]) -> None:
     model = model_of(task)

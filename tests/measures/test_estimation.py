@@ -116,12 +116,53 @@ def test_a_window_without_scores_gives_no_estimate(rows: list[Row]) -> None:
         assert [value_of(samples, family) for family in (estimate, lower, upper)] == [None] * 3
 
 
-@pytest.mark.parametrize("task", ["multiclass", "regression"])
-def test_only_binary_models_are_estimated(task: str) -> None:
-    model = model_of(task)
+def test_a_regression_has_no_estimate() -> None:
+    model = model_of("regression")
     rows = [{**row, "prediction": row["label"]} for row in binary_rows(54, 500)]
     samples, _ = measured(model, built(model, rows), rows)
     assert not {s.family for s in samples} & {*ESTIMATES, names.CONCEPT_DRIFT_SCORE, names.PREDICTION_ANOMALY_SCORE}
+
+
+def of_classes(seed: int, a: float, promised: float = 1.0) -> list[Row]:
+    """Rows of three classes whose predictions are right as often as their confidence says, less what is promised."""
+    rng = np.random.default_rng(seed)
+    confidence = 1 / 3 + 2 / 3 * rng.beta(a, 2, ROWS)
+    predicted, right = rng.integers(0, 3, ROWS), rng.random(ROWS) < confidence * promised
+    label = np.where(right, predicted, (predicted + 1) % 3)
+    columns = zip(confidence.tolist(), predicted.tolist(), label.tolist(), strict=True)
+    return [prediction(score=share, prediction="abc"[said], label="abc"[truth]) for share, said, truth in columns]
+
+
+CLASSES = model_of("multiclass")
+ACCURACY = (names.MODEL_ESTIMATED_ACCURACY, *ESTIMATES[names.MODEL_ESTIMATED_ACCURACY])
+
+
+def test_the_accuracy_of_several_classes_is_estimated_from_confidences() -> None:
+    baseline = built(CLASSES, of_classes(61, 4))
+    before, _ = measured(CLASSES, baseline, of_classes(61, 4))
+    samples, _ = measured(CLASSES, baseline, of_classes(62, 1))
+    estimate, lower, upper, realised = (needed(samples, family) for family in ACCURACY)
+    assert lower < realised < upper
+    assert lower < estimate < upper
+    assert estimate < needed(before, names.MODEL_ESTIMATED_ACCURACY) - 0.05
+    assert value_of(samples, names.MODEL_ESTIMATED_AUC) is None
+
+
+def test_an_estimate_of_classes_needs_no_labels_and_a_reference_with_some() -> None:
+    rows = of_classes(63, 2)
+    samples, _ = measured(CLASSES, built(CLASSES, of_classes(61, 4)), without(rows, "label"))
+    assert 0.4 < needed(samples, names.MODEL_ESTIMATED_ACCURACY) < 0.9
+    lacking = {"labels": without(rows, "label"), "confidences": without(rows, "score"),
+               "mistakes": [{**row, "label": row["prediction"]} for row in rows]}  # fmt: skip
+    for what, reference in lacking.items():
+        samples, _ = measured(CLASSES, built(CLASSES, reference), rows)
+        assert value_of(samples, names.MODEL_ESTIMATED_ACCURACY) is None, what
+
+
+def test_confidences_that_came_to_promise_too_much_show_only_in_the_realised_accuracy() -> None:
+    samples, _ = measured(CLASSES, built(CLASSES, of_classes(61, 4)), of_classes(64, 4, promised=0.6))
+    _, lower, _, realised = (needed(samples, family) for family in ACCURACY)
+    assert realised < lower
 
 
 # Concept drift.

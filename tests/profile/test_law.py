@@ -5,21 +5,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.baseline import MomentFeature, Moments
 from exporter.profile.layout import Layout, Profile, feature_part
 from exporter.profile.packed import Packed, sum_packed
-from tests.strategies import Counting, baseline_of, by_lines, counting, lines, model_of, predictions
+from tests.strategies import C, Counting, X, baseline_of, by_lines, lines, model_of, predictions, schema_of
 
 TASKS = ("binary", "multiclass", "regression")
-COUNTINGS = {task: counting(task) for task in TASKS}
+Y = X.model_copy(update={"name": "y"})
+MOMENTS = Moments(features=tuple(
+    MomentFeature(name=of.name, low=-1.0, high=2.0, centre=0.25, step=0.125) for of in (X, Y)
+))  # fmt: skip
+COUNTINGS = {
+    task: Counting.of(model_of(task), baseline_of(task, features=(X, Y, C), moments=MOMENTS)) for task in TASKS
+}
 rows = st.lists(predictions(), max_size=12)
 tasks = st.sampled_from(TASKS)
 few = settings(max_examples=25)  # each example reads and counts several batches
 
 
 def of_task(task: str, drawn: list[dict[str, object]]) -> list[dict[str, object]]:
-    """Rows that the task accepts: a regression's prediction is a number, a class is a text."""
+    """Rows that the task accepts (a regression's prediction is a number, a class is a text), with a second number."""
     number = {"regression": 1.5, "multiclass": "a", "binary": 1}[task]
-    return [{**row, "prediction": row.get("prediction") or number} for row in drawn]
+    return [{**row, "features": with_second(row.get("features"), place), "prediction": row.get("prediction") or number}
+            for place, row in enumerate(drawn)]  # fmt: skip
+
+
+def with_second(features: object, place: int) -> object:
+    return {**features, "y": place / 4 if place % 3 else None} if isinstance(features, dict) else features
 
 
 def assert_same(one: Profile, other: Profile) -> None:
@@ -58,7 +70,9 @@ def test_groups_of_one_batch_are_the_profiles_of_their_rows(
     task: str, drawn: list[dict[str, object]], data: st.DataObject
 ) -> None:
     of = COUNTINGS[task]
-    for batch in by_lines(lines(of_task(task, drawn)), of.model).predictions.get("m", []):
+    for batch in by_lines(lines(of_task(task, drawn)), of.model, schema_of(of.kernel.layout.baseline)).predictions.get(
+        "m", []
+    ):
         groups = np.array(data.draw(st.lists(st.integers(0, 2), min_size=batch.rows, max_size=batch.rows)), np.intp)
         scored = of.kernel.scored(batch)
         matrix = of.kernel.predictions(batch, scored, groups, 3)
@@ -117,7 +131,7 @@ def test_a_batch_without_rows_is_the_zero_in_every_way(task: str) -> None:
     of = COUNTINGS[task]
     row = {"prediction": 1.5, "label": 1, "latency_seconds": 0.1}
     [batch] = by_lines(lines(of_task(task, [{**row, "kind": "prediction", "ts": 1, "model": "m", "version": "v"}])),
-                       of.model).predictions["m"]  # fmt: skip
+                       of.model, schema_of(of.kernel.layout.baseline)).predictions["m"]  # fmt: skip
     nothing = batch.take(np.array([], dtype=np.intp))
     scored = of.kernel.scored(nothing)
     assert not of.kernel.predictions(nothing, scored, None, 1).any()
