@@ -17,6 +17,8 @@ _PERFORMANCE = {"binary": 8 + 7 + 6 + 1 + 6 + 2, "multiclass": 4 + 4 + 2 + 1, "r
 _WINDOWED = (
     1 + 1 + 2 + 3
 )  # coverage, number of drifted features, bounds of prediction drift, predictions and their cost
+# Of one value of a segment: predictions, coverage, low confidence; accuracy with bounds and AUC, or the mean error.
+_OF_SEGMENT = {"binary": 3 + 3 + 1, "multiclass": 3 + 3, "regression": 2 + 1}
 _OF_ORDER = {"ks", "wasserstein"}  # methods that categories have no score by
 _TESTED = {"psi", "js", "ks", "chi2"}  # methods with a p-value
 
@@ -41,5 +43,14 @@ def _of_model(model: Model, baseline: Baseline, windows: int) -> int:
         features += 2 + 3  # bounds; drifted, complete, out of range or unseen
     anomalies = sum(map(len, baseline.usual.values()))
     return (
-        2 * len(MEASURES) + _FIXED + anomalies + windows * (_PERFORMANCE[model.task] + _WINDOWED + outputs + features)
+        2 * len(MEASURES)
+        + _FIXED
+        + anomalies
+        + windows * (_PERFORMANCE[model.task] + _WINDOWED + outputs + features + _of_segments(model, baseline))
     )
+
+
+def _of_segments(model: Model, baseline: Baseline) -> int:
+    values = sum(len(segment.labels) for segment in baseline.segments)
+    methods = set(model.drift.methods) - (_OF_ORDER if model.task == "multiclass" else set())
+    return values * (_OF_SEGMENT[model.task] + len(methods))

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from exporter.config.base import Duration, Label, Positive, Section, Share
+from exporter.config.segment import Segment, segment_problem
 
 Task = Literal["binary", "multiclass", "regression"]
 DriftMethod = Literal["psi", "js", "ks", "chi2", "hellinger", "tv", "wasserstein"]
@@ -40,6 +41,10 @@ class Thresholds(Section):
     missing_features: Share = 0.001
     latency_p95_seconds: Positive = 0.1
     error_ratio: Share = 0.01
+    segment_accuracy: Share = Field(
+        0.05,
+        description="A segment warns whose accuracy is surely this far below the whole's, interval against interval.",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -77,5 +82,12 @@ class Model(Section):
     low_confidence: Annotated[float, Field(gt=0.5, le=1)] = Field(
         0.6, description="Binary: a prediction whose likelier class has less probability than this is unsure."
     )
+    segments: tuple[Segment, ...] = Field((), description="What performance and prediction drift are also told by.")
     drift: Drift = Drift()
     thresholds: Thresholds = Thresholds()
+
+    @model_validator(mode="after")
+    def _segments_fit(self) -> Self:
+        if problem := segment_problem(self.segments):
+            raise ValueError(problem)
+        return self

@@ -13,6 +13,7 @@ from exporter.measures.drift import measure_concept_drift, measure_feature_drift
 from exporter.measures.operations import measure_operations
 from exporter.measures.performance import measure_estimation, measure_performance
 from exporter.measures.quality import measure_quality
+from exporter.measures.segments import measure_segments
 from exporter.measures.thresholds import measure_drift_thresholds
 
 __all__ = ["MEASURES", "Histogram", "Sample", "Scope"]
@@ -28,4 +29,5 @@ MEASURES: Mapping[str, Measure] = {
     "quality": measure_quality,
     "cost": measure_cost,
     "drift_thresholds": measure_drift_thresholds,
+    "segments": measure_segments,
 }

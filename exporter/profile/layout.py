@@ -21,6 +21,8 @@ LATENCY_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 # Labels come between seconds and months after their predictions.
 DELAY_BOUNDS = (1.0, 60.0, 600.0, 3_600.0, 6 * 3_600.0, 86_400.0, 3 * 86_400.0, 7 * 86_400.0, 30 * 86_400.0)
 CONFIDENCE_CELLS = 20
+SCORES_AS_ONE = 4  # score cells that a segment counts as one: its AUC is off by some 1e-3, its state is a quarter
+SEGMENT_SCORE_CELLS = SCORE_CELLS // SCORES_AS_ONE
 CALIBRATION_CELLS = 10  # equal-width score bins, as in Guo et al. 2017
 
 Shape = tuple[int, ...]
@@ -36,7 +38,23 @@ class Layout:
     def shapes(self) -> dict[str, Shape]:
         """Each part's shape, in the vector's order."""
         features = {feature_part(feature.name): (feature.cells,) for feature in self.baseline.features}
-        return {**_COMMON, **self._output_shapes(), **features}
+        return {**_COMMON, **self._output_shapes(), **features, **self._segment_shapes()}
+
+    def _segment_shapes(self) -> dict[str, Shape]:
+        """What is told by segment, value first: a small part of what is told of the whole, and nothing of features."""
+        match self.baseline.task:
+            case "binary":
+                scores = (2, SEGMENT_SCORE_CELLS + 1)  # predicted class, or label; score cell, the last for no score
+                shapes: dict[str, Shape] = {"output": scores, "outcome": scores}
+            case "multiclass":
+                shapes = {"output": (len(self.baseline.classes) + 1,)}
+            case "regression":
+                shapes = {"output": (self.output_bins.cells,), "losses": (2,)}  # sums of weight, absolute error
+        return {
+            segment_part(segment.name, part): (len(segment.labels), *shape)
+            for segment in self.baseline.segments
+            for part, shape in {**_PER_SEGMENT, **shapes}.items()
+        }
 
     def _output_shapes(self) -> dict[str, Shape]:
         match self.baseline.task:
@@ -92,6 +110,19 @@ _COMMON: dict[str, Shape] = {
     "cost": (2,),  # sum in USD, weight of records that carry it
     "delay": (len(DELAY_BOUNDS) + 2,),
 }
+
+
+_PER_SEGMENT: dict[str, Shape] = {
+    "rows": (2,),  # sums of weights and of squared weights
+    "labelled": (3,),  # the same of labelled ones, and the weight of those that were right
+    "unsure": (2,),  # weight of low-confidence predictions, of those whose confidence is known
+    "failed": (1,),  # weight of records with an error
+}
+
+
+def segment_part(name: str, part: str) -> str:
+    """The part that counts the same as `part`, by the values of the segment called `name`."""
+    return f"segment:{part}:{name}"
 
 
 def feature_part(name: str) -> str:
