@@ -20,7 +20,12 @@ REPEAT = {"critical": 4 * HOUR, "warning": 12 * HOUR, "info": DAY}
 
 FEATURE_DRIFT = ("FeatureDriftSevere", "FeatureDriftModerate", "FeatureDriftMinor", "FeatureDriftUnusual")
 OUTPUT_DRIFT = ("PredictionDriftSevere", "PredictionDriftModerate")
-PERFORMANCE = ("PredictionAccuracyLow", "PredictionAucLow", "PredictionPerformanceBelowBaseline")
+PERFORMANCE = (
+    "PredictionAccuracyLow",
+    "PredictionAucLow",
+    "PredictionPerformanceBelowBaseline",
+    "PredictionSegmentAccuracyLow",
+)
 FLOW = ("PredictionDriftCheckStale", "PredictionDriftCheckAbsent", "PredictionRecordsStale", "PredictionRecordsAbsent")
 OF_FEATURE = (*MODEL, FEATURE)
 

@@ -272,7 +272,7 @@ def _segments(
     for segment in model.segments:
         column = segment_column(batch, segment.name, categories)
         ranked = _ranked(column, batch.weights) if column is not None else []
-        usable = [text for text in ranked if text not in (OTHER, MISSING) and len(text) <= MAX_LABEL]
+        usable = [text for text in ranked if text not in (OTHER, MISSING) and 0 < len(text) <= MAX_LABEL]
         if not (segment.values or usable):
             raise DataError(
                 f"{source}: nothing to take segment {segment.name!r} from; add a column "

@@ -26,7 +26,7 @@ class Segment(Section):
     model_config = ConfigDict(json_schema_extra=_or_its_name)
 
     name: str = Field(max_length=MAX_LABEL, pattern=f"^{FEATURE_NAME}$")
-    values: tuple[Annotated[Label, Field(max_length=MAX_LABEL)], ...] = Field(
+    values: tuple[Annotated[Label, Field(min_length=1, max_length=MAX_LABEL)], ...] = Field(
         (), max_length=_MAX_VALUES, description="Values told apart; without any, the reference's most frequent ones."
     )
     max_values: int = Field(10, ge=1, le=_MAX_VALUES, description="So many of the reference's most frequent values.")
