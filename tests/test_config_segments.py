@@ -31,7 +31,7 @@ def test_a_name_alone_stands_for_its_ten_most_frequent_values() -> None:
         ("[a, b, {name: a}]", ": segments: the name 'a' stands twice; remove one"),
         ("[{name: a, values: [1, true]}]", "segments[0]: values: one stands twice; remove it"),
         ("[{name: a, values: [other]}]", "segments[0]: values: 'other' is what the rest is counted as; remove it"),
-        ("[{name: a, values: ['']}]", "segments[0].values[0]: string should have at least 1 character (found '')"),
+        ("[{name: a, values: ['']}]", "segments[0].values[0]: empty; add an item"),
         (
             "[{name: a, values: [b], max_values: 3}]",
             "segments[0]: max_values chooses among values that are not listed; remove it or values",
