@@ -26,7 +26,9 @@ _TESTED = {"psi", "js", "ks", "chi2"}  # methods with a p-value
 def forecast_series(monitor: Monitor) -> int:
     """Series for one version of each model; a histogram counts with all its buckets."""
     models = ((monitor.config.model(name), baseline) for name, baseline in monitor.baselines.items())
-    return EXPORTER_SERIES + sum(_of_model(*pair, windows=len(monitor.windows)) + _thresholds(*pair) for pair in models)
+    windows = len(monitor.windows)
+    custom = sum(2 + windows * statistic.series for statistic in monitor.custom.values())
+    return EXPORTER_SERIES + sum(custom + _of_model(*pair, windows=windows) + _thresholds(*pair) for pair in models)
 
 
 def _thresholds(model: Model, baseline: Baseline) -> int:
