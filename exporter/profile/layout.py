@@ -21,9 +21,7 @@ LATENCY_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 # Labels come between seconds and months after their predictions.
 DELAY_BOUNDS = (1.0, 60.0, 600.0, 3_600.0, 6 * 3_600.0, 86_400.0, 3 * 86_400.0, 7 * 86_400.0, 30 * 86_400.0)
 CONFIDENCE_CELLS = 20
-SCORES_AS_ONE = (
-    2  # score cells that a segment counts as one: half the state, and an AUC off by less than 1e-3 as a rule
-)
+SCORES_AS_ONE = 2  # score cells that a segment counts as one: half the state, and an AUC still right to some 1e-3
 SEGMENT_SCORE_CELLS = SCORE_CELLS // SCORES_AS_ONE
 CALIBRATION_CELLS = 10  # equal-width score bins, as in Guo et al. 2017
 
