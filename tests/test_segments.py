@@ -146,8 +146,8 @@ def test_late_outcomes_reach_the_segment_of_their_prediction_after_a_restart(tmp
     assert set(of_plans(series(first), names.SEGMENT_OUTCOME_COVERAGE_RATIO.name).values()) == {0.0}
     first.stop()
     write(
-        tmp_path, text(outcome(number) for number in range(0, 40, 8))
-    )  # of number 0, 8, 16, ...: all on the free plan
+        tmp_path, text(outcome(number) for number in range(1, 40, 8))
+    )  # of number 1, 9, 17, ...: all on the pro plan
     second = Exporter(tmp_path / "prediction-exporter.yml")
     step(second)
     found = series(second)
