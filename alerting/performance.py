@@ -85,7 +85,7 @@ def _segment_accuracy(config: Config) -> Alert:
         f"{level.select(names.SEGMENT_ACCURACY_UPPER)}\n"
         f"< ignoring ({SEGMENT}, {VALUE}) group_left ()\n"
         f"({level.select(names.MODEL_ACCURACY_LOWER)} - {number(level.value)})"
-        for level in levels(config, lambda t: t.segment_accuracy)
+        for level in levels(config, lambda t: t.segment_accuracy_gap)
     )
     return Alert(
         name="PredictionSegmentAccuracyLow",
@@ -97,14 +97,14 @@ def _segment_accuracy(config: Config) -> Alert:
         description=(
             "At most {{ $value | humanizePercentage }} of the labelled predictions over {{ $labels.window }} with "
             "{{ $labels.segment }} {{ $labels.value }} were right; the whole's accuracy is "
-            f"surely higher by more than {told(config, lambda t: t.segment_accuracy)}."
+            f"surely higher by more than {told(config, lambda t: t.segment_accuracy_gap)}."
         ),
         runbook=Runbook(
             "The model is surely less accurate on one value of a segment than on the whole: the two 95 % intervals lie "
             "further apart than the configured gap, so few outcomes alone do not fire it.",
             "The table of segments on row 1 of the dashboard: how many predictions it holds, whether its AUC fell too, "
             "and whether its output drifted. Row 4: inputs that broke for this value alone.",
-            "A segment that was always harder: raise thresholds.segment_accuracy. One that has become worse: mend its "
+            "A segment that was always harder: raise thresholds.segment_accuracy_gap. One that has become worse: mend its "
             "inputs, or retrain with more of its data; until then decide there without the model.",
         ),
     )

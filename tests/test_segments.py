@@ -145,9 +145,7 @@ def test_late_outcomes_reach_the_segment_of_their_prediction_after_a_restart(tmp
     step(first)
     assert set(of_plans(series(first), names.SEGMENT_OUTCOME_COVERAGE_RATIO.name).values()) == {0.0}
     first.stop()
-    write(
-        tmp_path, text(outcome(number) for number in range(1, 40, 8))
-    )  # of number 1, 9, 17, ...: all on the pro plan
+    write(tmp_path, text(outcome(number) for number in range(1, 40, 8)))  # of number 1, 9, 17, ...: all on the pro plan
     second = Exporter(tmp_path / "prediction-exporter.yml")
     step(second)
     found = series(second)

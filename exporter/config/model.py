@@ -41,7 +41,7 @@ class Thresholds(Section):
     missing_features: Share = 0.001
     latency_p95_seconds: Positive = 0.1
     error_ratio: Share = 0.01
-    segment_accuracy: Share = Field(
+    segment_accuracy_gap: Share = Field(
         0.05,
         description="A segment warns whose accuracy is surely this far below the whole's, interval against interval.",
     )
