@@ -104,7 +104,7 @@ def _segment_accuracy(config: Config) -> Alert:
             "further apart than the configured gap, so few outcomes alone do not fire it.",
             "The table of segments on row 1 of the dashboard: how many predictions it holds, whether its AUC fell too, "
             "and whether its output drifted. Row 4: inputs that broke for this value alone.",
-            "A segment that was always harder: raise thresholds.segment_accuracy_gap. One that has become worse: mend its "
-            "inputs, or retrain with more of its data; until then decide there without the model.",
+            "A segment that was always harder: raise thresholds.segment_accuracy_gap. One that has become worse: mend "
+            "its inputs, or retrain with more of its data; until then decide there without the model.",
         ),
     )
