@@ -30,7 +30,12 @@ BURN = {
     what: (f"Prediction{what}BurnFast", f"Prediction{what}BurnSlow")
     for what in ("Accuracy", "Availability", "Latency", "ValidInputs")
 }
-PERFORMANCE = ("PredictionAccuracyLow", "PredictionAucLow", "PredictionPerformanceBelowBaseline")
+PERFORMANCE = (
+    "PredictionAccuracyLow",
+    "PredictionAucLow",
+    "PredictionPerformanceBelowBaseline",
+    "PredictionSegmentAccuracyLow",
+)
 FOLLOW_INPUTS = ("PredictionFeaturesDrifted", "PredictionInputsInvalid", BURN["ValidInputs"][1], *PERFORMANCE)
 FLOW = (
     "PredictionDriftCheckStale",

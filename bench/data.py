@@ -59,13 +59,13 @@ def write(folder: Path, rows: int) -> None:
     connection.execute(f"COPY ({query}) TO '{folder / 'current.ndjson'}' (FORMAT json)")
 
 
-def config(folder: Path) -> Config:
-    """A configuration that monitors the data in `folder`."""
+def config(folder: Path, segments: str = "") -> Config:
+    """A configuration that monitors the data in `folder`, also by `segments`."""
     text = f"""
 state: state
 log: [{{path: {folder / "current.ndjson"}}}]
 evaluation: {{clock: log}}
-models: [{{name: bench, task: binary, baseline: baseline.json}}]
+models: [{{name: bench, task: binary, baseline: baseline.json, segments: [{segments}]}}]
 """
     return parse_config(text, folder=folder)
 

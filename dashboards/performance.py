@@ -5,6 +5,7 @@ from dashboards.limits import Limit, classifiers, limit, steps
 from dashboards.looks import Column, Look, Query, bound, describe, hue
 from dashboards.panels import Panel, heatmap, table, trend
 from dashboards.queries import BY_VERSION, VERSION_LEGEND, any_of, by, per_second, select
+from dashboards.segments import segments
 from exporter import names
 from exporter.config import Config
 from exporter.names import Family
@@ -36,7 +37,7 @@ METRIC = "metric"
 
 def performance(config: Config) -> list[Panel]:
     """The row's panels; those of a task stand only where the configuration has a model of it."""
-    return [*_by_task(config), _every_metric(config), _labelled(), _delay()]
+    return [*_by_task(config), _every_metric(config), _labelled(), _delay(), *segments(config)]
 
 
 def _by_task(config: Config) -> list[Panel]:

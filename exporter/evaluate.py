@@ -89,7 +89,7 @@ class Evaluation:
 
     def snapshot(self) -> Snapshot:
         """Every metric that files alone can give."""
-        snapshot = take_snapshot(self.scopes(), self.at, time.perf_counter)
+        snapshot = take_snapshot(self.scopes(), self.at, time.perf_counter, self.monitor.measures)
         delta = self.delta
         own = ingestion_samples(delta.accepted, delta.rejected, float(self.log_bytes), delta.newest)
         samples: tuple[Sample, ...] = (*self.monitor.info(), *own, *snapshot.samples)

@@ -3,19 +3,21 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
 from exporter import names
 from exporter.baseline import Baseline, load_baseline
 from exporter.config import Config, Model, parse_duration
+from exporter.custom import Statistic, load_statistics
 from exporter.errors import ConfigError
 from exporter.ingest.engine import Engine
 from exporter.ingest.ledger import Ledger
 from exporter.ingest.records import Records, Sorted, sort_records
 from exporter.ingest.schema import FeatureSchema
-from exporter.measures import Past, Sample
+from exporter.measures import MEASURES, Past, Sample
+from exporter.measures.base import Measure
 from exporter.profile.kernel import Kernel
 from exporter.profile.layout import Layout, Profile
 from exporter.windows import Stretch, period_of, window_start
@@ -33,15 +35,17 @@ class History(Protocol):
 
 @dataclass(frozen=True)
 class Monitor:
-    """A checked configuration with its baselines."""
+    """A checked configuration with its baselines, and the statistics of its user."""
 
     config: Config
     baselines: Mapping[str, Baseline]
+    custom: Mapping[str, Statistic] = field(default_factory=dict)
 
     @classmethod
     def load(cls, config: Config, source: str) -> "Monitor":
-        """Load every baseline that `config` names; ConfigError holds the problems of all of them."""
-        baselines, problems = {}, []
+        """Load every baseline and statistic that `config` names; ConfigError holds the problems of all of them."""
+        baselines = {}
+        custom, problems = load_statistics(config.statistics)
         for index, model in enumerate(config.models):
             try:
                 baselines[model.name] = load_baseline(config.resolve(model.baseline), model)
@@ -49,7 +53,7 @@ class Monitor:
                 problems += [f"models[{index}].baseline: {error.source}: {problem}" for problem in error.problems]
         if problems:
             raise ConfigError(source, problems)
-        return cls(config, baselines)
+        return cls(config, baselines, custom)
 
     @cached_property
     def layouts(self) -> dict[str, Layout]:
@@ -65,6 +69,11 @@ class Monitor:
     def schema(self) -> FeatureSchema:
         """Features of all models."""
         return FeatureSchema.of(self.baselines.values())
+
+    @property
+    def measures(self) -> dict[str, Measure]:
+        """Every measure by the name of its statistic: the exporter's own, then the user's."""
+        return {**MEASURES, **{name: statistic.measure for name, statistic in self.custom.items()}}
 
     @property
     def only_model(self) -> str | None:

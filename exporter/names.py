@@ -29,12 +29,18 @@ WINDOW = "window"
 FEATURE = "feature"
 METHOD = "method"
 PERIOD = "period"
+SEGMENT = "segment"
+VALUE = "value"
 
 OBJECTIVE = "objective"
 BURN_WINDOW = "burn_window"
 
 MODEL = (MODEL_NAME, MODEL_VERSION)
 WINDOWED = (*MODEL, WINDOW)
+SEGMENTED = (*WINDOWED, SEGMENT, VALUE)
+# What the label `value` says of records whose value is not listed, and of those that hold none.
+OTHER = "other"
+MISSING = "missing"
 
 # Upper bounds of the histograms' buckets. Latency: Prometheus' customary ones, refined below 5 ms, where small models
 # answer. Delay: labels come between seconds and months after their predictions.
@@ -139,6 +145,17 @@ MONITORING_COST_USD = _family("monitoring_cost_usd", "gauge", ("component",), Ro
 PREDICTIONS_LOGGED_TOTAL = _family("predictions_logged_total", "counter", MODEL, Row.COST, "Prediction records read and counted.")  # fmt: skip
 PREDICTIONS_SKIPPED_TOTAL = _family("predictions_skipped_total", "counter", MODEL, Row.COST, "Predictions that writers left out of the log on purpose (sampling), from counts records.")  # fmt: skip
 PREDICTIONS_DROPPED_TOTAL = _family("predictions_dropped_total", "counter", MODEL, Row.COST, "Predictions that writers lost (full queue or disk), from counts records.")  # fmt: skip
+
+# By segment: after all that is of the whole, so that a snapshot beyond its limit loses these first.
+SEGMENT_PREDICTIONS_IN_WINDOW = _family("segment_predictions_in_window", "gauge", SEGMENTED, Row.PERFORMANCE, "Predictions of the segment in the window (weighted by sampling).")  # fmt: skip
+SEGMENT_ACCURACY = _family("segment_accuracy", "gauge", SEGMENTED, Row.PERFORMANCE, "Share of the segment's labelled predictions in the window that were right (0..1).")  # fmt: skip
+SEGMENT_ACCURACY_LOWER = _family("segment_accuracy_lower", "gauge", SEGMENTED, Row.PERFORMANCE, "Lower end of the 95 % Wilson interval of segment_accuracy.")  # fmt: skip
+SEGMENT_ACCURACY_UPPER = _family("segment_accuracy_upper", "gauge", SEGMENTED, Row.PERFORMANCE, "Upper end of the 95 % Wilson interval of segment_accuracy.")  # fmt: skip
+SEGMENT_AUC = _family("segment_auc", "gauge", SEGMENTED, Row.PERFORMANCE, "Area under the ROC curve of the segment in the window, from score bins twice as wide as those of model_auc.")  # fmt: skip
+SEGMENT_MAE = _family("segment_mae", "gauge", SEGMENTED, Row.PERFORMANCE, "Mean absolute error of a regression on the segment in the window, in the label's unit.")  # fmt: skip
+SEGMENT_OUTCOME_COVERAGE_RATIO = _family("segment_outcome_coverage_ratio", "gauge", SEGMENTED, Row.PERFORMANCE, "Share of the segment's predictions in the window whose outcome has arrived (0..1).")  # fmt: skip
+SEGMENT_PREDICTION_DRIFT_SCORE = _family("segment_prediction_drift_score", "gauge", (*SEGMENTED, METHOD), Row.PERFORMANCE, "Distance of the output's distribution on the segment in the window from that on the same segment of the reference, or from the whole reference where that tells no segments; methods as in feature_drift_score.")  # fmt: skip
+SEGMENT_LOW_CONFIDENCE_RATIO = _family("segment_low_confidence_ratio", "gauge", SEGMENTED, Row.PERFORMANCE, "Share of the segment's predictions in the window whose likeliest class has less probability than low_confidence (0..1).")  # fmt: skip
 
 # The exporter itself.
 BUILD_INFO = _family("prediction_exporter_build_info", "gauge", ("version", "python_version"), Row.EXPORTER, "1, labelled with the exporter's version.")  # fmt: skip

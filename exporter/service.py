@@ -272,7 +272,7 @@ class Exporter:
     def _take(self) -> tuple[Snapshot, tuple[Scope, ...]]:
         at = self._clock()
         scopes = tuple(self._scopes_at(at)) if at is not None else ()
-        snapshot = take_snapshot(scopes, at or 0.0, time.perf_counter)
+        snapshot = take_snapshot(scopes, at or 0.0, time.perf_counter, self._monitor.measures)
         failures = {(failure.model, failure.statistic): failure.error for failure in snapshot.failures}
         for (model, statistic), error in failures.items():
             if (model, statistic) not in self._health.failures:

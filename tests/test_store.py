@@ -274,7 +274,7 @@ def refused(folder: Path) -> str:
 def test_a_state_of_another_format_is_refused(store: Store, tmp_path: Path) -> None:
     store.connection.execute("UPDATE meta SET value = '99' WHERE name = 'format'")
     store.close()
-    assert "state of format 99, not 1; move the folder away" in refused(tmp_path)
+    assert "state of format 99, not 2; move the folder away" in refused(tmp_path)
 
 
 def test_files_that_are_no_state_are_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from exporter.config.base import Duration, Label, Positive, Section, Share, parse_duration
 from exporter.config.objectives import Objectives
+from exporter.config.segment import Segment, segment_problem
 
 WEEK_SECONDS = 7 * 86_400
 
@@ -44,6 +45,10 @@ class Thresholds(Section):
     missing_features: Share = 0.001
     latency_p95_seconds: Positive = 0.1
     error_ratio: Share = 0.01
+    segment_accuracy_gap: Share = Field(
+        0.05,
+        description="A segment warns whose accuracy is surely this far below the whole's, interval against interval.",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -99,6 +104,7 @@ class Model(Section):
     low_confidence: Annotated[float, Field(gt=0.5, le=1)] = Field(
         0.6, description="Binary: a prediction whose likelier class has less probability than this is unsure."
     )
+    segments: tuple[Segment, ...] = Field((), description="What performance and prediction drift are also told by.")
     drift: Drift = Drift()
     thresholds: Thresholds = Thresholds()
     objectives: Objectives = Objectives()
@@ -107,4 +113,10 @@ class Model(Section):
     def _can_be_measured(self) -> Self:
         if self.task == "regression" and self.objectives.accuracy is not None:
             raise ValueError("objectives.accuracy: a regression is never simply right; remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _segments_fit(self) -> Self:
+        if problem := segment_problem(self.segments):
+            raise ValueError(problem)
         return self

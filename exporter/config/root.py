@@ -1,7 +1,7 @@
 """The whole configuration file; the models' and the alerting's sections have modules of their own."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -72,6 +72,9 @@ class Limits(Section):
     future: Duration = Field("5m", description="A record further ahead of the clock than this is rejected.")
 
 
+StatisticPath = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
+
+
 class Config(Section):
     """The whole configuration file."""
 
@@ -79,6 +82,10 @@ class Config(Section):
     log: tuple[LogSource, ...] = Field(min_length=1)
     evaluation: Evaluation = Evaluation()
     models: tuple[Model, ...] = Field(min_length=1)
+    statistics: tuple[StatisticPath, ...] = Field(
+        (),
+        description="Statistics of your own, each package.module:name, imported from PYTHONPATH; see exporter.custom.",
+    )
     outcomes: Outcomes = Outcomes()
     costs: Costs = Costs()
     limits: Limits = Limits()

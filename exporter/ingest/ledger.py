@@ -46,7 +46,7 @@ class Ledger:
         kind = "VARCHAR" if exact else "UBIGINT"
         connection.execute(
             f"CREATE TABLE IF NOT EXISTS predictions (model VARCHAR, key {kind}, ts DOUBLE, version VARCHAR, "
-            "cell INTEGER, value DOUBLE, weight DOUBLE, settled BOOLEAN)"
+            "cell INTEGER, value DOUBLE, weight DOUBLE, segments BIGINT, settled BOOLEAN)"
         )
         connection.execute(f"CREATE TABLE IF NOT EXISTS waiting (model VARCHAR, key {kind}, ts DOUBLE, label VARCHAR)")
 
@@ -80,7 +80,7 @@ class Ledger:
     def _expect(self, model: str, rows: pa.Table) -> Settled | None:
         """Remember predictions that still lack their outcome; what settles those whose outcome waits for them."""
         self._connection.register("batch", rows)
-        columns = f"$model, {self._key}, ts, version, cell, value, weight, false"
+        columns = f"$model, {self._key}, ts, version, cell, value, weight, segments, false"
         self._run(f"INSERT INTO predictions SELECT {columns} FROM batch WHERE id IS NOT NULL", model=model)
         if not self._one("SELECT count(*) FROM waiting WHERE model = $model", model=model):
             return None
@@ -93,7 +93,7 @@ class Ledger:
     def _remember_settled(self, model: str, batch: Predictions) -> None:
         """Remember the ids of predictions that need nothing more."""
         self._register(id=batch.ids, ts=float_array(batch.ts))
-        columns = f"$model, {self._key}, ts, NULL, NULL, NULL, NULL, true"
+        columns = f"$model, {self._key}, ts, NULL, NULL, NULL, NULL, NULL, true"
         self._run(f"INSERT INTO predictions SELECT {columns} FROM batch WHERE id IS NOT NULL", model=model)
 
     def settle(self, model: str, outcomes: Outcomes) -> tuple[Settled | None, int]:
@@ -127,7 +127,7 @@ class Ledger:
     def _settle(self, model: str) -> Settled | None:
         """Join `ready` to pending predictions, and take those out of the pending ones."""
         join = (
-            "SELECT p.cell, p.value, p.ts, p.weight, p.version, r.label, r.ts - p.ts AS delay "
+            "SELECT p.cell, p.value, p.ts, p.weight, p.segments, p.version, r.label, r.ts - p.ts AS delay "
             "FROM ready r JOIN predictions p ON p.key = r.key WHERE p.model = $model AND NOT p.settled"
         )
         relation = self._connection.sql(join, params={"model": model})
@@ -138,8 +138,10 @@ class Ledger:
         self._run(f"UPDATE predictions SET settled = true WHERE {done}", model=model)
         column = {name: found.column(name).combine_chunks() for name in found.column_names}
         number = {name: float_values(column[name].cast(pa.float64())) for name in ("value", "ts", "weight", "delay")}
-        cell = float_values(column["cell"].cast(pa.float64())).astype(np.intp)
-        scored = Scored(cell, number["value"], number["ts"], number["weight"])
+        cell, segments = (
+            float_values(column[name].cast(pa.float64())).astype(np.intp) for name in ("cell", "segments")
+        )
+        scored = Scored(cell, number["value"], number["ts"], number["weight"], segments)
         version = texts_of(column["version"].to_pylist())
         return Settled(scored, version, texts_of(column["label"].to_pylist()), np.maximum(number["delay"], 0.0))
 
@@ -164,6 +166,7 @@ def _row_numbers(count: int) -> pa.Array:
 
 def _open_rows(batch: Predictions, scored: Scored) -> pa.Table:
     """What an outcome will need to know of each row."""
+    segments = np.zeros(batch.rows, dtype=np.intp) if scored.segments is None else scored.segments
     columns = {
         "id": batch.ids,
         "ts": float_array(scored.ts),
@@ -171,6 +174,7 @@ def _open_rows(batch: Predictions, scored: Scored) -> pa.Table:
         "cell": index_array(scored.cell),
         "value": float_array(scored.value),
         "weight": float_array(scored.weight),
+        "segments": index_array(segments),
     }
     return pa.table(columns)
 

@@ -31,6 +31,7 @@ from exporter.labels import canonical_label
 from exporter.profile.columns import (
     Column,
     NumericColumn,
+    TextColumn,
     combined,
     numbers_of,
     numeric_column,
@@ -71,9 +72,13 @@ class LineReader:
         fields: list[Any] = [
             (place, Scalar if name in schema.category else float | None, None) for name, place in self._places.items()
         ]
-        rename = {place: name for name, place in self._places.items()}
-        self._features: Any = msgspec.defstruct("Features", fields, rename=rename)
-        self._line: Any = msgspec.defstruct("Line", [*_LINE_FIELDS, ("features", self._features | None, None)])
+        self._segment_places = {name: f"s{place}" for place, name in enumerate(sorted(schema.segments))}
+        self._features = _struct_of("Features", self._places, fields)
+        texts = [(place, Scalar, None) for place in self._segment_places.values()]
+        self._segments = _struct_of("Segments", self._segment_places, texts)
+        inner = [("features", self._features | None, None)]
+        inner += [("segments", self._segments | None, None)] if schema.segments else []
+        self._line: Any = msgspec.defstruct("Line", [*_LINE_FIELDS, *inner])
         self._decode = msgspec.json.Decoder(self._line).decode
 
     def read(self, text: bytes) -> tuple[list[Records], Counter[str]]:
@@ -103,11 +108,11 @@ class LineReader:
             return None
         if not isinstance(data, dict):
             return None
-        inner = data.get("features")
-        values = inner if isinstance(inner, dict) else {}
         known = {name: data.get(name) for name, *_ in _LINE_FIELDS}
-        features = {place: values[name] for name, place in self._places.items() if name in values}
-        return self._line(**known, features=self._features(**features))
+        inner = {"features": self._features(**_placed(data.get("features"), self._places))}
+        if self._schema.segments:
+            inner["segments"] = self._segments(**_placed(data.get("segments"), self._segment_places))
+        return self._line(**known, **inner)
 
     def _columns(self, lines: list[Any], numeric: Callable[[list[Any]], NumericColumn]) -> Records:
         nothing = self._features()
@@ -116,7 +121,25 @@ class LineReader:
         for name, place in self._places.items():
             values = [getattr(row, place) for row in inner]
             features[name] = texts_of(values) if name in self._schema.category else numeric(values)
-        return _records(lines, features, numeric)
+        return _records(lines, features, self._columns_of_segments(lines), numeric)
+
+    def _columns_of_segments(self, lines: list[Any]) -> dict[str, TextColumn]:
+        if not self._schema.segments:
+            return {}
+        nothing = self._segments()
+        inner = [line.segments or nothing for line in lines]
+        return {name: texts_of([getattr(row, place) for row in inner])
+                for name, place in self._segment_places.items()}  # fmt: skip
+
+
+def _struct_of(name: str, places: Mapping[str, str], fields: list[Any]) -> Any:
+    return msgspec.defstruct(name, fields, rename={place: key for key, place in places.items()})
+
+
+def _placed(inner: Any, places: Mapping[str, str]) -> dict[str, Any]:
+    """The values of an inner object by their fields; none where it is no object."""
+    values = inner if isinstance(inner, dict) else {}
+    return {place: values[name] for name, place in places.items() if name in values}
 
 
 def _lenient(text: str) -> Any:
@@ -160,9 +183,8 @@ def _typed_numbers(values: list[Any]) -> NumericColumn:
     return NumericColumn(numbers, missing if missing.any() else None)
 
 
-def _records(
-    lines: Sequence[Any], features: dict[str, Column], numeric: Callable[[list[Any]], NumericColumn]
-) -> Records:
+def _records(lines: Sequence[Any], features: dict[str, Column], segments: dict[str, TextColumn],
+             numeric: Callable[[list[Any]], NumericColumn]) -> Records:  # fmt: skip
     return Records(
         kind=texts_of([line.kind for line in lines]),
         model=texts_of([line.model for line in lines]),
@@ -174,6 +196,7 @@ def _records(
         objects={name: column for name in OBJECTS
                  if any(column := [getattr(line, name) for line in lines])},
         features=features,
+        segments=segments,
     )  # fmt: skip
 
 
@@ -263,11 +286,13 @@ class BulkReader:
         }
         columns |= dict.fromkeys(NUMBERS, "DOUBLE") | dict.fromkeys(TEXTS, "VARCHAR") | dict.fromkeys(OBJECTS, "JSON")
         columns["features"] = f"STRUCT({inner})"
+        if self._schema.segments:
+            columns["segments"] = f"STRUCT({', '.join(f'{_quoted(name)} VARCHAR' for name in self._schema.segments)})"
         declared = ", ".join(f"{name}: {_literal(kind)}" for name, kind in columns.items())
-        top = ", ".join(name for name in columns if name not in ("ts", "features"))
-        unnested = ", ".join(
-            f"features.{_quoted(name)} AS {_quoted(f'features.{name}')}" for name in self._schema.names
-        )
+        top = ", ".join(name for name in columns if name not in ("ts", "features", "segments"))
+        inside = [("features", name) for name in self._schema.names]
+        inside += [("segments", name) for name in self._schema.segments]
+        unnested = ", ".join(f"{of}.{_quoted(name)} AS {_quoted(f'{of}.{name}')}" for of, name in inside)
         spelled = (
             f"coalesce(try_cast(ts AS DOUBLE), CASE WHEN regexp_full_match(upper(ts), {_literal(_MOMENT)}) "
             "THEN epoch(try_cast(upper(ts) AS TIMESTAMPTZ)) END)"
@@ -299,6 +324,7 @@ class BulkReader:
             texts={name: text_column(column(name)) for name in TEXTS},
             objects=_objects({name: column(name) for name in OBJECTS}),
             features=features,
+            segments={name: text_column(column(f"segments.{name}")) for name in self._schema.segments},
         )
 
 

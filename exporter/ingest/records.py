@@ -53,6 +53,7 @@ class Records:
     texts: Mapping[str, TextColumn]
     objects: Mapping[str, Sequence[Any]]
     features: Mapping[str, Column]
+    segments: Mapping[str, TextColumn]
 
     def object(self, name: str, row: int) -> Any:
         """The Python value of an object column in `row`; None where there is none."""
@@ -76,6 +77,7 @@ class Records:
             texts={name: column.take(index) for name, column in self.texts.items()},
             objects={name: [column[row] for row in index.tolist()] for name, column in self.objects.items()},
             features={name: column.take(index) for name, column in self.features.items()},
+            segments={name: column.take(index) for name, column in self.segments.items()},
         )
 
 
@@ -180,6 +182,7 @@ def _predictions(records: Records, model: Model, mine: Mask, rejected: Counter[s
         cost=_non_negative(records.numbers["cost_usd"].or_nan()),
         error=records.texts["error"],
         ids=records.ids,
+        segments=records.segments,
     )
     sieve, rows = _Sieve(batch.rows, rejected), batch.rows
     sieve.refuse("invalid_score", (score < 0) | (score > 1) | any_of(records.numbers["score"].wrong, rows))

@@ -15,6 +15,7 @@ from exporter.measures.operations import measure_operations
 from exporter.measures.performance import measure_estimation, measure_performance
 from exporter.measures.periods import measure_history, measure_recent_drift
 from exporter.measures.quality import measure_quality
+from exporter.measures.segments import measure_segments
 from exporter.measures.thresholds import measure_drift_thresholds
 
 __all__ = ["MEASURES", "Histogram", "Past", "Sample", "Scope"]
@@ -33,4 +34,5 @@ MEASURES: Mapping[str, Measure] = {
     "drift_thresholds": measure_drift_thresholds,
     "recent_drift": measure_recent_drift,
     "history": measure_history,
+    "segments": measure_segments,
 }

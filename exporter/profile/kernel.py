@@ -20,6 +20,7 @@ from exporter.profile.inputs import input_codes
 from exporter.profile.layout import Layout, feature_part
 from exporter.profile.moments import MomentSums
 from exporter.profile.outputs import output_of
+from exporter.profile.segments import SegmentCounter
 
 _LATENCY = Binner(np.nextafter(LATENCY_BOUNDS, np.inf))  # a Prometheus bucket holds its own upper bound
 _DELAY = Binner(np.nextafter(DELAY_BOUNDS, np.inf))
@@ -32,6 +33,7 @@ class Kernel:
         self.model = model
         self.layout = layout
         self._output = output_of(model, layout)
+        self._segments = SegmentCounter(layout)
         self._features = {
             feature: NumericCells(feature) if isinstance(feature, NumericFeature) else CategoryCells(feature)
             for feature in layout.features
@@ -42,7 +44,8 @@ class Kernel:
     def scored(self, batch: Predictions) -> Scored:
         """Each row's cell in the output part, -1 where the request failed; and its value."""
         cell, value = self._output.cells(batch)
-        return Scored(np.where(batch.failed, -1, cell), value, batch.ts, batch.weights)
+        cell = np.where(batch.failed, -1, cell)
+        return Scored(cell, value, batch.ts, batch.weights, self._segments.codes(batch))
 
     def predictions(self, batch: Predictions, scored: Scored, groups: Codes | None, count: int) -> Floats:
         """Counts of shape (count, layout.size): rows, features, outputs, latency, cost."""
@@ -67,6 +70,7 @@ class Kernel:
         with np.errstate(over="ignore"):
             correct = self._output.add(add, scored, label)
             add.sums("labelled", np.ones(len(weight)), weight, weight**2, weight * correct)
+            self._segments.add_outcomes(add, scored, label, correct)
             if delay is not None:
                 add.histogram("delay", _DELAY, delay, weight)
         return add.matrix
@@ -114,6 +118,7 @@ class Kernel:
         sure = known & np.isfinite(batch.confidence)
         unsure = sure & (batch.confidence < self.model.low_confidence)
         add.sums("unsure", batch.weights * unsure, batch.weights * sure)
+        self._segments.add_predictions(add, batch, scored, sure, unsure)
 
 
 def _kept(

@@ -12,6 +12,7 @@ TARGET = {"job": "prediction", "instance": "exporter:9750"}
 MODEL = {"model_name": "churn & co", "model_version": "v2"}
 WINDOWED = {**MODEL, "window": "1d"}
 FEATURE = {**WINDOWED, "feature": "temp"}
+ORIGIN = {"segment": "origin", "value": 'J"FK'}
 
 Labels = dict[str, str]
 
@@ -72,6 +73,15 @@ def feature_drift(degree: str, bad: float, good: float) -> Case:
 def unusual(score: float) -> tuple[Series, ...]:
     labels = FEATURE | {"method": "psi"}
     return (gauge(names.FEATURE_DRIFT_SCORE, labels, score), gauge(names.FEATURE_DRIFT_THRESHOLD, labels, 0.04))
+
+
+def segment(upper: float, whole: float, window: str = "1d") -> tuple[Series, ...]:
+    labels = {**MODEL, "window": window}
+    return (
+        gauge(names.SEGMENT_ACCURACY_UPPER, labels | ORIGIN, upper),
+        gauge(names.SEGMENT_ACCURACY_UPPER, labels | ORIGIN | {"value": "LGA"}, 0.95),
+        gauge(names.MODEL_ACCURACY_LOWER, labels, whole),
+    )
 
 
 def part_of(part: Family, whole: Family, more: Labels, share: float) -> tuple[Series, ...]:
@@ -210,6 +220,14 @@ CASES = (
         (PROMISED, *promises(3)),
         (PROMISED, *promises(4)),
         TARGET | NAMED | {"objective": "valid_inputs"},
+    ),
+    Case(
+        "PredictionSegmentAccuracyLow",
+        10,
+        segment(0.8, 0.875),
+        segment(0.8125, 0.8625),
+        TARGET | WINDOWED | ORIGIN,
+        "80%",
     ),
     Case("PredictionFeatureBroken", 10, broken(0.25), broken(0.5), TARGET | FEATURE | {"window": "1h"}, "25%"),
     simple("PredictionFeatureIncomplete", 10, names.FEATURE_COMPLETENESS, FEATURE, 0.9875, 0.99, "98.75%"),
