@@ -139,6 +139,7 @@ class Drift(_Section):
     false_alarms_per_month: Positive = Field(
         1, description="Calibrated thresholds: alarms without drift, all features together, one verdict a window."
     )
+    distributions: bool = Field(True, description="Export each feature's shares by bin, beside the reference's.")
 
     @model_validator(mode="after")
     def _psi_is_there(self) -> Self:

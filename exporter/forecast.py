@@ -3,8 +3,9 @@
 from exporter.baseline import Baseline, NumericFeature
 from exporter.config import Model
 from exporter.measures import MEASURES
+from exporter.measures.feature_distribution import reference_shares
 from exporter.monitor import Monitor
-from exporter.profile.layout import DELAY_BOUNDS, LATENCY_BOUNDS
+from exporter.profile.layout import DELAY_BOUNDS, LATENCY_BOUNDS, Layout
 
 EXPORTER_SERIES = 60  # the exporter's own, process and Python metrics
 
@@ -24,7 +25,14 @@ _TESTED = {"psi", "js", "ks", "chi2"}  # methods with a p-value
 def forecast_series(monitor: Monitor) -> int:
     """Series for one version of each model; a histogram counts with all its buckets."""
     models = ((monitor.config.model(name), baseline) for name, baseline in monitor.baselines.items())
-    return EXPORTER_SERIES + sum(_of_model(*pair, windows=len(monitor.windows)) + _thresholds(*pair) for pair in models)
+    return EXPORTER_SERIES + sum(
+        _of_model(*pair, windows=len(monitor.windows)) + _thresholds(*pair) + _distributions(*pair) for pair in models
+    )
+
+
+def _distributions(model: Model, baseline: Baseline) -> int:
+    """The reference's shares, and as many of the window."""
+    return 2 * len(list(reference_shares(model, Layout(baseline)))) if model.drift.distributions else 0
 
 
 def _thresholds(model: Model, baseline: Baseline) -> int:

@@ -27,6 +27,7 @@ MODEL_VERSION = "model_version"
 WINDOW = "window"
 FEATURE = "feature"
 METHOD = "method"
+BIN = "bin"
 
 MODEL = (MODEL_NAME, MODEL_VERSION)
 WINDOWED = (*MODEL, WINDOW)
@@ -121,6 +122,10 @@ MONITORING_COST_USD = _family("monitoring_cost_usd", "gauge", ("component",), Ro
 PREDICTIONS_LOGGED_TOTAL = _family("predictions_logged_total", "counter", MODEL, Row.COST, "Prediction records read and counted.")  # fmt: skip
 PREDICTIONS_SKIPPED_TOTAL = _family("predictions_skipped_total", "counter", MODEL, Row.COST, "Predictions that writers left out of the log on purpose (sampling), from counts records.")  # fmt: skip
 PREDICTIONS_DROPPED_TOTAL = _family("predictions_dropped_total", "counter", MODEL, Row.COST, "Predictions that writers lost (full queue or disk), from counts records.")  # fmt: skip
+
+# Row 2 as well, but last of the models' series, so that they are the first that limits.series cuts.
+FEATURE_DISTRIBUTION_RATIO = _family("feature_distribution_ratio", "gauge", (*WINDOWED, FEATURE, BIN), Row.DRIFT, "Share of the feature's present values in the window that fall in the bin (0..1); at most twelve bins, numbered in order, for the drift window only.")  # fmt: skip
+FEATURE_REFERENCE_RATIO = _family("feature_reference_ratio", "gauge", (MODEL_NAME, FEATURE, BIN), Row.DRIFT, "Share of the feature's present values in the baseline's reference that fall in the bin (0..1); bins as in feature_distribution_ratio.")  # fmt: skip
 
 # The exporter itself.
 BUILD_INFO = _family("prediction_exporter_build_info", "gauge", ("version", "python_version"), Row.EXPORTER, "1, labelled with the exporter's version.")  # fmt: skip

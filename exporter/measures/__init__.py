@@ -10,6 +10,7 @@ from exporter.measures.anomaly import measure_anomaly
 from exporter.measures.base import Histogram, Measure, Sample, Scope
 from exporter.measures.cost import measure_cost
 from exporter.measures.drift import measure_concept_drift, measure_feature_drift, measure_output_drift
+from exporter.measures.feature_distribution import measure_feature_distribution
 from exporter.measures.operations import measure_operations
 from exporter.measures.performance import measure_estimation, measure_performance
 from exporter.measures.quality import measure_quality
@@ -28,4 +29,5 @@ MEASURES: Mapping[str, Measure] = {
     "quality": measure_quality,
     "cost": measure_cost,
     "drift_thresholds": measure_drift_thresholds,
+    "feature_distribution": measure_feature_distribution,
 }
