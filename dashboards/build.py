@@ -58,6 +58,11 @@ def _state(path: Path, text: str) -> str:
         return f"cannot be read ({error})"
 
 
+def compact(dashboard: dict[str, Any]) -> str:
+    """A dashboard in as few bytes as JSON takes."""
+    return json.dumps(dashboard, separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
 def text_of(dashboard: dict[str, Any]) -> str:
     """A dashboard's file."""
     return json.dumps(dashboard, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"

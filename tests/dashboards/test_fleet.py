@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,7 +16,7 @@ FIRING = 'ALERTS{app="prediction_exporter",alertstate="firing",alertname="%s",se
 INFO = 'prediction_exporter_model_info{model_name="%s",task="binary",baseline="x"}'
 
 
-def column(table: Json, title: str) -> dict[str, object]:
+def column(table: Json, title: str) -> dict[str, Any]:
     """The look of a column."""
     [found] = [one for one in table["fieldConfig"]["overrides"] if one["matcher"]["options"] == title]
     return {one["id"]: one["value"] for one in found["properties"]}
@@ -24,13 +25,13 @@ def column(table: Json, title: str) -> dict[str, object]:
 def test_the_gravest_model_stands_first_and_its_name_opens_it() -> None:
     table = titled(built("production", FLEET), "Models", "table")
     assert table["options"]["sortBy"] == [{"displayName": "State", "desc": True}]
-    [link] = column(table, "Model")["links"]  # type: ignore[misc]  # JSON
+    [link] = column(table, "Model")["links"]
     assert link["url"].startswith("/d/prediction-model?")
     assert link["url"].endswith("&var-model=${__value.raw:percentencode}")
 
 
 def test_an_alert_leads_to_its_feature_in_its_model() -> None:
-    [link] = column(titled(built("production", FLEET), "Firing alerts", "table"), "Feature")["links"]  # type: ignore[misc]  # JSON
+    [link] = column(titled(built("production", FLEET), "Firing alerts", "table"), "Feature")["links"]
     assert "var-model=${__data.fields.Model:percentencode}" in link["url"]
     assert link["url"].endswith("var-feature=${__value.raw:percentencode}")
 

@@ -21,7 +21,7 @@ SERIES = {
     "model_accuracy_upper": (0.81, 0.94),
     "model_log_loss": (0.4, 0.5),
 }
-EXPECTED = {
+EXPECTED: dict[str, dict[str, float]] = {
     "Champion": {"auc": 0.8, "accuracy": 0.8, "log_loss": 0.4},
     "Value": {"auc": 0.9, "accuracy": 0.82, "log_loss": 0.5},
     "Advantage": {"auc": 0.1, "accuracy": 0.02, "log_loss": -0.1},
