@@ -1,5 +1,6 @@
 """Alerts on dashboards: which fire, since when, and the moments at which something began, as marks in the graphs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from dashboards.colors import BAD, GOOD, NOTE, OTHER, WARN
@@ -44,8 +45,19 @@ def state() -> str:
     return f"{by('max', ranked(), BY_MODEL)} and {known} or {calm}"
 
 
-def firing_table(config: Config, *whose: str, links: dict[str, str], size: tuple[int, int] = (24, 8)) -> Panel:
-    """Every firing alert, gravest first; `links` are the URLs of columns by title."""
+ABOUT = {
+    "Model": names.MODEL_NAME,
+    "Version": names.MODEL_VERSION,
+    "Feature": names.FEATURE,
+    "Metric": METRIC,
+    "Window": names.WINDOW,
+}
+
+
+def firing_table(
+    config: Config, *whose: str, about: Mapping[str, str] = ABOUT, links: Mapping[str, str], size: tuple[int, int]
+) -> Panel:
+    """Every firing alert, gravest first, and what it is `about`: labels by title; `links` are the URLs of columns."""
     text = describe(
         "Every alert that fires here or for the exporter itself, also those that a graver one silences; a name opens "
         "its runbook. Since: when its condition began.",
@@ -55,12 +67,8 @@ def firing_table(config: Config, *whose: str, links: dict[str, str], size: tuple
     )
     columns = [
         Column("Severity", by("max", ranked(*whose), LISTED), words=SEVERITIES, width=110),
-        Column("Alert", label="alertname", url=f"{config.alerting.runbook_url}#${{__value.raw}}"),
-        Column("Model", label=names.MODEL_NAME, url=links.get("Model", "")),
-        Column("Version", label=names.MODEL_VERSION),
-        Column("Feature", label=names.FEATURE, url=links.get("Feature", "")),
-        Column("Metric", label=METRIC),
-        Column("Window", label=names.WINDOW, width=90),
+        Column("Alert", label="alertname", width=250, url=f"{config.alerting.runbook_url}#${{__value.raw}}"),
+        *(Column(title, label=label, url=links.get(title, "")) for title, label in about.items()),
         Column("Since", since(*whose), unit="dateTimeFromNow", width=150),
     ]
     nothing = "No alert is firing"

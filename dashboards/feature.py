@@ -29,6 +29,10 @@ from exporter.names import Family
 NO_SHARES = "Only for the drift window, with enough rows, and while drift.distributions is on"
 PSI = method("psi")
 BIN = f"{{{{{names.BIN}}}}}"
+IN_FEATURE = {"Version": names.MODEL_VERSION, "Window": names.WINDOW}  # what is not the same for all alerts here
+UNBOUNDED = {"chi2", "wasserstein"}  # methods that would flatten the others, which end at 1, on one axis
+TESTED = ("psi", "js", "ks", "chi2")  # methods with a p value
+HUES = (NOTE, WARN, OTHER, GOOD, BAD, MUTED)
 BY_WINDOW = (names.WINDOW, names.MODEL_VERSION)
 
 
@@ -63,7 +67,7 @@ def feature_dashboard(config: Config) -> Any:
                 _unseen(),
                 row("What else happened"),
                 _performance(config),
-                firing_table(config, f"{this},{OF_FEATURE}", links={"Model": links.to_model()}, size=(16, 8)),
+                firing_table(config, f"{this},{OF_FEATURE}", about=IN_FEATURE, links={}, size=(16, 8)),
             ]
         ),
     )
@@ -80,8 +84,15 @@ def _numbers(config: Config) -> Iterator[Panel]:
         bad="Orange: moderate, investigate. Vermillion: severe, the reference no longer describes the input.",
         do="See below whether it came at once or crept, and which values moved.",
     )
-    yield stat("PSI", psi, by("max", _of(names.FEATURE_DRIFT_SCORE, PSI)), decimals=3, size=(4, 4),
-               limit=feature_limit(config), empty="too few rows")  # fmt: skip
+    yield stat(
+        "PSI",
+        psi,
+        by("max", _of(names.FEATURE_DRIFT_SCORE, PSI)),
+        decimals=3,
+        size=(4, 4),
+        limit=feature_limit(config),
+        empty="too few rows",
+    )
     usual = describe(
         "PSI over the feature's calibrated threshold, which knows how its reference's own windows stray.",
         good="Below 1.",
@@ -89,24 +100,47 @@ def _numbers(config: Config) -> Iterator[Panel]:
         do="Unusual and large is drift; unusual and small is to be noted.",
     )
     ratio = f"{_of(names.FEATURE_DRIFT_SCORE, PSI)} / {_of(names.FEATURE_DRIFT_THRESHOLD, PSI)}"
-    yield stat("Of its usual limit", usual, by("max", ratio), decimals=2, size=(4, 4), limit=fixed("usual", 1, NOTE),
-               empty="not calibrated")  # fmt: skip
+    yield stat(
+        "Of its usual limit",
+        usual,
+        by("max", ratio),
+        decimals=2,
+        size=(4, 4),
+        limit=fixed("usual", 1, NOTE),
+        empty="not calibrated",
+    )
     pvalue = describe(
         "How often chance alone would give such a PSI, if rows were independent and before correction.",
         good="Not near 0.",
         bad="0 for long, together with a PSI above the minor level.",
         do="Believe the size first: with many rows every small change is significant.",
     )
-    yield stat("p value of PSI", pvalue, by("min", _of(names.FEATURE_DRIFT_PVALUE, PSI)), decimals=4, size=(4, 4),
-               floor=0, top=1, empty="too few rows")  # fmt: skip
+    yield stat(
+        "p value of PSI",
+        pvalue,
+        by("min", _of(names.FEATURE_DRIFT_PVALUE, PSI)),
+        decimals=4,
+        tiny=0.0001,
+        size=(4, 4),
+        floor=0,
+        top=1,
+        empty="too few rows",
+    )
     complete = describe(
         "Share of the window's predictions that carry the feature; the worst chosen version.",
         good="Above the limit, or where it has always been.",
         bad="Below it: a source has stopped filling the field.",
         do="Ask the field's owner; what is missing cannot drift.",
     )
-    yield stat("Complete", complete, by("min", _of(names.FEATURE_COMPLETENESS)), unit="percentunit", decimals=2,
-               size=(4, 4), limit=_complete(config))  # fmt: skip
+    yield stat(
+        "Complete",
+        complete,
+        by("min", _of(names.FEATURE_COMPLETENESS)),
+        unit="percentunit",
+        decimals=2,
+        size=(4, 4),
+        limit=_complete(config),
+    )
     outside = describe(
         "Share of present values outside what the reference saw: numbers out of range, or categories never seen.",
         good="Near 0 %.",
@@ -114,8 +148,9 @@ def _numbers(config: Config) -> Iterator[Panel]:
         do="Check unit and spelling first; then retrain with the new values.",
     )
     new = f"{_of(names.FEATURE_OUT_OF_RANGE_RATIO)} or {_of(names.FEATURE_UNSEEN_CATEGORY_RATIO)}"
-    yield stat("Never seen before", outside, by("max", new), unit="percentunit", decimals=2, size=(4, 4), floor=0,
-               top=1)  # fmt: skip
+    yield stat(
+        "Never seen before", outside, by("max", new), unit="percentunit", decimals=2, size=(4, 4), floor=0, top=1
+    )
     rows = describe(
         "Predictions in the window, over the chosen versions.",
         good="The usual volume.",
@@ -163,19 +198,23 @@ def _verdicts() -> Panel:
 
 def _by_method(config: Config) -> Iterator[Panel]:
     text = describe(
-        "The other distances; their scales differ. JS, KS, Hellinger and TV from 0 to 1, chi-square over its degrees "
-        "of freedom, Wasserstein in standard deviations of the reference. The worst chosen version.",
+        "The other distances. At the left JS, KS, Hellinger and TV, from 0 to 1; at the right chi-square over its "
+        "degrees of freedom and Wasserstein in standard deviations of the reference. The worst chosen version.",
         good="All low.",
         bad="KS and Wasserstein rise: values shifted. JS and chi-square alone: their mix changed.",
         do="PSI is what alerts judge; these say what kind of change it is.",
     )
-    colors = (NOTE, WARN, OTHER, GOOD, BAD, MUTED)
+    methods = [name for name in methods_of(config) if name != "psi"]
     queries = [
-        Query(by("max", _of(names.FEATURE_DRIFT_SCORE, method(name))), METHOD_NAMES[name], hue(color))
-        for name, color in zip([name for name in methods_of(config) if name != "psi"], colors, strict=False)
+        Query(by("max", _of(names.FEATURE_DRIFT_SCORE, method(name))), METHOD_NAMES[name], _scaled(name, color))
+        for name, color in zip(methods, HUES, strict=False)
     ]
     if queries:
         yield trend("Every other method", text, queries, decimals=3, floor=0, calcs=(), empty=NO_DRIFT)
+
+
+def _scaled(name: str, color: str) -> dict[str, Any]:
+    return hue(color) | ({"custom.axisPlacement": "right", "decimals": 1} if name in UNBOUNDED else {})
 
 
 def _pvalues(config: Config) -> Panel:
@@ -185,9 +224,11 @@ def _pvalues(config: Config) -> Panel:
         bad="At 0 for long: not chance. The verdict also corrects for the number of features.",
         do="Read it beside the size: with many rows small changes are significant too.",
     )
-    expr = by("min", _of(names.FEATURE_DRIFT_PVALUE), (names.METHOD,))
     line = Limit((Line("significance", NOTE, _significance(config)),), below=True).shared
-    queries = [Query(expr, f"{{{{{names.METHOD}}}}}")]
+    queries = [
+        Query(by("min", _of(names.FEATURE_DRIFT_PVALUE, method(name))), METHOD_NAMES[name], hue(color))
+        for name, color in zip([name for name in methods_of(config) if name in TESTED], (MUTED, *HUES), strict=False)
+    ]
     return trend("p values", text, queries, decimals=4, floor=0, top=1, limit=line, calcs=(), empty=NO_DRIFT)
 
 
@@ -241,8 +282,19 @@ def _in_time() -> Panel:
     )
     shares = by("avg", unwindowed(names.FEATURE_DISTRIBUTION_RATIO, OF_FEATURE), (names.BIN,))
     hues = {f"^{place:02d}: ": color for place, color in enumerate(RAMP, start=1)}
-    return trend("Distribution over time", text, [Query(shares, BIN)], unit="percentunit", stack=True, floor=0, top=1,
-                 size=(12, 13), legend="right", calcs=("lastNotNull",), hues=hues, empty=NO_SHARES)  # fmt: skip
+    return trend(
+        "Distribution over time",
+        text,
+        [Query(shares, BIN)],
+        unit="percentunit",
+        stack=True,
+        floor=0,
+        top=1,
+        size=(12, 13),
+        calcs=(),
+        hues=hues,
+        empty=NO_SHARES,
+    )
 
 
 def _completeness(config: Config) -> Panel:

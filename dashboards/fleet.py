@@ -34,8 +34,8 @@ def fleet_dashboard(config: Config) -> Any:
             [
                 *_numbers(config),
                 _models(config),
-                _states(),
-                firing_table(config, links=_from_alerts()),
+                _states(config),
+                firing_table(config, links=_from_alerts(), size=(24, 8)),
                 row("Over time, the models that stand out"),
                 _quality(config),
                 _drifted(config),
@@ -122,29 +122,33 @@ def _models(config: Config) -> Panel:
         do="Begin at the top; open the model, then the feature.",
     )
     columns = [
-        Column("Model", label=names.MODEL_NAME, url=links.to_model(), width=200),
-        Column("State", state(), words=STATES, width=100),
-        Column("Since", since(f'{names.MODEL_NAME}!=""', labels=BY_MODEL), unit="dateTimeFromNow", width=130),
-        Column("Alerts", by("count", firing(f'{names.MODEL_NAME}!=""'), BY_MODEL), decimals=0, width=80),
+        Column("Model", label=names.MODEL_NAME, url=links.to_model(), width=165),
+        Column("State", state(), words=STATES, width=80),
+        Column("Since", since(f'{names.MODEL_NAME}!=""', labels=BY_MODEL), unit="dateTimeFromNow", width=120),
+        Column("Alerts", by("count", firing(f'{names.MODEL_NAME}!=""'), BY_MODEL), decimals=0, width=62),
         *_measured(config),
-        Column("Performance", _ratio(), shape="line", color=NOTE, width=130),
-        Column("Drift", _most_drifted(), shape="line", color=OTHER, width=130),
+        Column("Performance", _ratio(), shape="line", color=NOTE),
+        Column("Drift", _most_drifted(), shape="line", color=OTHER),
     ]
-    return table("Models", text, columns, size=(24, 14), empty="No model is watched", sort="State", descending=True)
+    height = min(max(len(config.models) + 3, 6), 20)  # a row is about a line high; what is beyond scrolls
+    return table("Models", text, columns, size=(24, height), empty="No model is watched", sort="State", descending=True)
 
 
 def _measured(config: Config) -> list[Column]:
     info, newest = names.MODEL_INFO.name, names.LAST_RECORD_TIMESTAMP_SECONDS.name
     errors = _recorded_or_zero(names.ERROR_RATIO)
+    seen = "dateTimeFromNow" if config.evaluation.clock == "wall" else "dateTimeAsIso"
     return [
-        Column("Of baseline", _ratio(), unit="percentunit", decimals=1, colors=_colors(_baseline(config))),
+        Column("Of baseline", _ratio(), unit="percentunit", decimals=1, colors=_colors(_baseline(config)), width=95),
         *_ranking(config),
-        Column("Drifted", _most_drifted(), decimals=0, colors=_colors(_features(config))),
-        Column("Complete", _least_complete(), unit="percentunit", decimals=1, colors=_colors(_complete(config))),
-        Column("Errors", errors, unit="percentunit", decimals=2, colors=_colors(_error(config))),
-        Column("p95", by("max", names.LATENCY_P95, BY_MODEL), unit="s", colors=_colors(_slow(config))),
-        Column("Predictions", by("sum", _one_replica(), BY_MODEL), unit="short"),
-        Column("Newest record", f"1000 * {by('max', newest, BY_MODEL)}", unit="dateTimeFromNow", width=130),
+        Column("Drifted", _most_drifted(), decimals=0, colors=_colors(_features(config)), width=72),
+        Column(
+            "Complete", _least_complete(), unit="percentunit", decimals=1, colors=_colors(_complete(config)), width=85
+        ),
+        Column("Errors", errors, unit="percentunit", decimals=2, colors=_colors(_error(config)), width=70),
+        Column("p95", by("max", names.LATENCY_P95, BY_MODEL), unit="s", colors=_colors(_slow(config)), width=75),
+        Column("Predictions", by("sum", _one_replica(), BY_MODEL), unit="short", width=95),
+        Column("Newest record", f"1000 * {by('max', newest, BY_MODEL)}", unit=seen, width=145),
         Column("Configured", by("group", info, BY_MODEL), hidden=True),
     ]
 
@@ -154,7 +158,7 @@ def _ranking(config: Config) -> list[Column]:
     families = [("AUC", names.MODEL_AUC)] if classifiers(config) else []
     if len(classifiers(config)) < len(config.models):
         families.append(("R²", names.MODEL_R2))
-    return [Column(title, by("min", everywhere(family), BY_MODEL), decimals=3) for title, family in families]
+    return [Column(title, by("min", everywhere(family), BY_MODEL), decimals=3, width=62) for title, family in families]
 
 
 def _one_replica() -> str:
@@ -202,7 +206,7 @@ def _slow(config: Config) -> Limit:
     return limit(config.models, ("latency limit", BAD, lambda of: of.latency_p95_seconds))
 
 
-def _states() -> Panel:
+def _states(config: Config) -> Panel:
     text = describe(
         f"Each model's gravest alert in time; the {SHOWN_STATES} models with the gravest.",
         good="Bands of bluish green.",
@@ -210,8 +214,9 @@ def _states() -> Panel:
         do="Hold the beginning against the marks: deployments, baselines.",
     )
     gravest = f"({state()})"
+    height = min(5 + len(config.models) // 2, 14)
     query = Query(leading(gravest, gravest, SHOWN_STATES, labels=BY_MODEL), MODEL_LEGEND)
-    return timeline("State over time", text, query, words=STATES, size=(24, 11), url=links.to_model(OF_SERIES))
+    return timeline("State over time", text, query, words=STATES, size=(24, height), url=links.to_model(OF_SERIES))
 
 
 def _quality(config: Config) -> Panel:

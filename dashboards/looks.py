@@ -93,6 +93,7 @@ class Look(TypedDict, total=False):
     legend: str  # bottom, right, hidden
     calcs: Sequence[str]
     words: Words
+    tiny: float  # values below it are shown as `< tiny`
     cells: str  # unit of a heatmap's counts
     empty: str
     sort: str
@@ -180,7 +181,7 @@ def column_override(column: Column) -> dict[str, Any]:
         look["mappings"] = mappings({key: (text, CELL[color]) for key, (text, color) in column.words.items()})
         look["custom.align"] = "center"
     if column.tiny is not None:
-        look["mappings"] = [_tiny(column.tiny)]
+        look["mappings"] = tiny(column.tiny)
     if column.width:
         look["custom.width"] = column.width
     if column.url:
@@ -209,8 +210,9 @@ _BLANK = {  # without it, a missing value takes the lowest step's colour
 }
 
 
-def _tiny(least: float) -> dict[str, Any]:
-    return {"type": "range", "options": {"from": 0, "to": least, "result": {"text": f"< {least}", "index": 0}}}
+def tiny(least: float) -> list[dict[str, Any]]:
+    """`< least` in place of what decimals would round to 0."""
+    return [{"type": "range", "options": {"from": 0, "to": least, "result": {"text": f"< {least}", "index": 0}}}]
 
 
 def _thin(color: str, fill: str, dash: Sequence[int]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The top of the dashboard: one line that says whether anything is wrong, and the alerts that say what."""
 
 from dashboards import links
-from dashboards.alerts import LISTED, OF_MODEL, firing, firing_table
+from dashboards.alerts import ABOUT, LISTED, OF_MODEL, firing, firing_table
 from dashboards.colors import BAD
 from dashboards.limits import Limit, classifiers, fixed, limit
 from dashboards.looks import describe
@@ -22,7 +22,7 @@ def overview(config: Config) -> list[Panel]:
         _errors(config),
         _latency(config),
         _completeness(config),
-        firing_table(config, *OF_MODEL, links={"Feature": links.to_feature(version=links.row("Version"))}),
+        _firing(config),
     ]
 
 
@@ -122,3 +122,9 @@ def _completeness(config: Config) -> Panel:
     expr = by("min", select(names.FEATURE_COMPLETENESS))
     line = limit(config.models, ("completeness", BAD, lambda of: of.completeness), below=True)
     return stat("Completeness", text, expr, unit="percentunit", floor=0, top=1, decimals=1, limit=line)
+
+
+def _firing(config: Config) -> Panel:
+    about = {title: label for title, label in ABOUT.items() if label != names.MODEL_NAME}
+    to_feature = links.to_feature(version=links.row("Version"))
+    return firing_table(config, *OF_MODEL, about=about, links={"Feature": to_feature}, size=(24, 8))

@@ -29,6 +29,7 @@ from dashboards.looks import (
     mappings,
     override,
     step_list,
+    tiny,
 )
 from dashboards.repair import repair
 
@@ -43,7 +44,7 @@ Panel = Any  # a grafanalib panel; the library ships no types
 
 
 def stat(title: str, text: str, query: str, **look: Unpack[Look]) -> Panel:
-    """One number. Heeds size, unit, decimals, limit, floor, top, words, sparkline, empty."""
+    """One number. Heeds size, unit, decimals, limit, floor, top, words, tiny, sparkline, empty."""
     limit, sparkline = look.get("limit", Limit()), look.get("sparkline", False)
     plain = {"wideLayout": True, "percentChangeColorMode": "standard", "showPercentChange": False}
     return core.Stat(
@@ -52,7 +53,7 @@ def stat(title: str, text: str, query: str, **look: Unpack[Look]) -> Panel:
         targets=_targets([Query(query, title)], instant=not sparkline),
         format=look.get("unit", "none"),
         decimals=look.get("decimals"),
-        mappings=mappings(look.get("words", {})),
+        mappings=tiny(look["tiny"]) if "tiny" in look else mappings(look.get("words", {})),
         noValue=look.get("empty", "no data"),
         reduceCalc="lastNotNull",
         colorMode="background_solid" if limit.common else "value",

@@ -49,7 +49,7 @@ def comparison() -> Panel:
         Column("Of traffic", _share(), unit="percentunit", decimals=1, shape="bar", color=MUTED),
     ]
     nothing = "One version in this window: nothing to compare"
-    return table("Champion and challengers", text, columns, size=(24, 9), empty=nothing, sort="Metric")
+    return table("Champion and challengers", text, columns, size=(24, 7), empty=nothing, sort="Metric")
 
 
 def _metrics(families: tuple[Family, ...], strip: str = "model_(.*)") -> str:

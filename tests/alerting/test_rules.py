@@ -58,7 +58,8 @@ def test_every_alert_is_held_graded_told_and_linked(config: Config) -> None:
         assert notes["summary"]
         assert notes["description"] != notes["summary"]
         assert notes["runbook_url"] == f"{config.alerting.runbook_url}#{name}"
-        assert notes["dashboard_url"].startswith(f"{config.alerting.dashboard_url}/d/prediction-model")
+        page = "prediction-feature" if "labels.feature" in notes["dashboard_url"] else "prediction-model"
+        assert notes["dashboard_url"].partition("?")[0] == f"{config.alerting.dashboard_url}/d/{page}"
         assert [
             page.count(heading) for page, heading in zip(pages, (f"### {name}\n", f'id="{name}"'), strict=True)
         ] == [1, 1]
