@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,12 @@ FLEET, MODEL, FEATURE = UIDS = ("prediction-fleet", "prediction-model", "predict
 
 def built(name: str, uid: str = MODEL) -> Json:
     """A dashboard of a configuration, as Grafana gets it."""
-    [dashboard] = [one for one in dashboards(configs()[name]) if one["uid"] == uid]
-    return dashboard
+    return _built(name)[uid]
+
+
+@cache
+def _built(name: str) -> dict[str, Json]:
+    return {one["uid"]: one for one in dashboards(configs()[name])}
 
 
 def panels(dashboard: Json) -> Iterator[Json]:
