@@ -42,6 +42,11 @@ LABELS: Mapping[str, Sequence[str]] = {
     "version": ("0.1.0",),
     "python_version": ("3.13.0",),
 }
+RECORDED_LABELS = {
+    names.MEAN_COMPLETENESS: (names.WINDOW,),
+    names.LEAST_COMPLETENESS: (names.WINDOW,),
+    names.DRIFT_OVER_THRESHOLD: (names.WINDOW, names.FEATURE),
+}
 JUDGED = {"_lower", "_upper", "_threshold"}  # of drift, only for PSI
 RANGES: Mapping[Family | str, tuple[float, float]] = {
     names.FEATURE_DRIFT_SCORE: (0.0, 0.16),
@@ -51,6 +56,8 @@ RANGES: Mapping[Family | str, tuple[float, float]] = {
     names.FEATURE_REFERENCE_RATIO: (0.1, 0.1),
     names.FEATURE_DRIFTED: (0, 0),
     names.FEATURE_COMPLETENESS: (0.985, 1),
+    names.LEAST_COMPLETENESS: (0.985, 1),
+    names.MEAN_COMPLETENESS: (0.995, 1),
     names.FEATURE_OUT_OF_RANGE_RATIO: (0, 0.01),
     names.FEATURE_UNSEEN_CATEGORY_RATIO: (0, 0.01),
     names.DRIFTED_FEATURES: (0, 4),
@@ -179,8 +186,15 @@ def _of_family(family: Family, model: str, version: str, since: float) -> Iterat
 def _recorded() -> Iterator[Series]:
     for name in names.RECORDED:
         for number in range(MODELS):
-            pairs = {names.MODEL_NAME: f"model_{number:02d}", names.MODEL_VERSION: "v1"}
-            yield Series(_text(name, pairs), name, grows=False)
+            labels = [names.MODEL_NAME, names.MODEL_VERSION, *RECORDED_LABELS.get(name, ())]
+            known = {
+                **LABELS,
+                names.MODEL_NAME: [f"model_{number:02d}"],
+                names.MODEL_VERSION: ["v1"],
+                names.WINDOW: ["1d"],
+            }
+            for values in itertools.product(*(known[label] for label in labels)):
+                yield Series(_text(name, dict(zip(labels, values, strict=True))), name, grows=False)
 
 
 def _alerts() -> Iterator[Series]:

@@ -45,6 +45,13 @@ def state() -> str:
     return f"{by('max', ranked(), BY_MODEL)} and {known} or {calm}"
 
 
+def most_alerting(count: int) -> str:
+    """The models with the longest firing alerts in the time range, all together; those without any come last."""
+    lasted = f"count_over_time({firing(offset='[$__range] @ end()')})"
+    known = by("group", f"{names.MODEL_INFO.name} @ end()", BY_MODEL)
+    return f"topk({count}, {by('sum', lasted, BY_MODEL)} and {known} or 0 * {known})"
+
+
 ABOUT = {
     "Model": names.MODEL_NAME,
     "Version": names.MODEL_VERSION,

@@ -6,7 +6,17 @@ from dashboards.limits import Limit, fixed, limit, steps
 from dashboards.looks import Column, Query, describe
 from dashboards.panels import Panel, table, timeline, trend
 from dashboards.performance import bounded
-from dashboards.queries import BY_VERSION, FEATURE_LEGEND, VERSION_LEGEND, by, leading, method, select
+from dashboards.queries import (
+    BY_VERSION,
+    FEATURE_LEGEND,
+    VARIABLES,
+    VERSION_LEGEND,
+    by,
+    leading,
+    method,
+    select,
+    select_recorded,
+)
 from exporter import names
 from exporter.config import Config
 from exporter.names import Family
@@ -180,8 +190,7 @@ def _ranked(family: Family, *more: str) -> str:
 
 
 def _unusual() -> Panel:
-    threshold = select(names.FEATURE_DRIFT_THRESHOLD, method("psi"))
-    over = f"({PSI} / {threshold})"
+    over = select_recorded(names.DRIFT_OVER_THRESHOLD, VARIABLES[names.WINDOW])
     text = describe(
         f"PSI over its calibrated threshold, for the {SHOWN} features that came nearest to it or went furthest beyond. "
         "The threshold knows how the reference's own windows stray, with hours, weekdays and rows.",

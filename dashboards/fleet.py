@@ -3,17 +3,19 @@
 from typing import Any, Unpack
 
 from dashboards import links
-from dashboards.alerts import STATES, firing, firing_table, marks, since, state
+from dashboards.alerts import STATES, firing, firing_table, marks, most_alerting, since, state
 from dashboards.colors import BAD, CALM, NOTE, OTHER, WARN
 from dashboards.limits import Limit, classifiers, fixed, limit, steps
 from dashboards.looks import Column, Look, Query, describe
 from dashboards.panels import Panel, dashboard, place, row, stat, table, timeline, trend
-from dashboards.queries import BY_MODEL, MODEL_LEGEND, by, everywhere, leading
+from dashboards.queries import BY_MODEL, MODEL_LEGEND, VARIABLES, by, everywhere, leading
 from dashboards.variables import datasource, refresh, span, window
 from exporter import names
 from exporter.config import Config, parse_duration
 
 SHOWN = 12  # models in one graph; the table lists all
+LEAST_COMPLETE = f"{names.LEAST_COMPLETENESS}{{{VARIABLES[names.WINDOW]}}}"
+NO_ERRORS = "No request failed in this time range"
 SHOWN_STATES = 20  # bands that are still high enough to read
 OF_SERIES = f"${{__field.labels.{names.MODEL_NAME}:percentencode}}"
 
@@ -174,7 +176,7 @@ def _most_drifted() -> str:
 
 
 def _least_complete() -> str:
-    return by("min", everywhere(names.FEATURE_COMPLETENESS), BY_MODEL)
+    return by("min", LEAST_COMPLETE, BY_MODEL)
 
 
 def _recorded_or_zero(name: str) -> str:
@@ -208,14 +210,13 @@ def _slow(config: Config) -> Limit:
 
 def _states(config: Config) -> Panel:
     text = describe(
-        f"Each model's gravest alert in time; the {SHOWN_STATES} models with the gravest.",
+        f"Each model's gravest alert in time; the {SHOWN_STATES} models under alert for longest.",
         good="Bands of bluish green.",
         bad="A band of orange or vermillion; bands that begin together share a cause.",
         do="Hold the beginning against the marks: deployments, baselines.",
     )
-    gravest = f"({state()})"
     height = min(5 + len(config.models) // 2, 14)
-    query = Query(leading(gravest, gravest, SHOWN_STATES, labels=BY_MODEL), MODEL_LEGEND)
+    query = Query(f"({state()}) and on ({names.MODEL_NAME}) {most_alerting(SHOWN_STATES)}", MODEL_LEGEND)
     return timeline("State over time", text, query, words=STATES, size=(24, height), url=links.to_model(OF_SERIES))
 
 
@@ -227,7 +228,12 @@ def _quality(config: Config) -> Panel:
         do="Click a line to open its model.",
     )
     return _standing_out(
-        "Performance against the baseline", text, _ratio(), _baseline(config), unit="percentunit", size=(12, 9)
+        "Performance against the baseline",
+        text,
+        everywhere(names.MODEL_PERFORMANCE_BASELINE_RATIO),
+        _baseline(config),
+        unit="percentunit",
+        size=(12, 9),
     )
 
 
@@ -239,7 +245,9 @@ def _drifted(config: Config) -> Panel:
         do="Click a line to open its model; its table of features says which.",
     )
     line = _features(config)
-    return _standing_out("Drifted features", text, _most_drifted(), line, decimals=0, floor=0, size=(12, 9))
+    return _standing_out(
+        "Drifted features", text, everywhere(names.DRIFTED_FEATURES), line, decimals=0, floor=0, size=(12, 9)
+    )
 
 
 def _errors(config: Config) -> Panel:
@@ -249,8 +257,9 @@ def _errors(config: Config) -> Panel:
         bad="Above the dashed line.",
         do="Click a line to open its model; roll back if it began with a deployment.",
     )
-    expr = f"({_recorded_or_zero(names.ERROR_RATIO)})"
-    return _standing_out("Error ratio", text, expr, _error(config), unit="percentunit", floor=0, decimals=2)
+    return _standing_out(
+        "Error ratio", text, names.ERROR_RATIO, _error(config), unit="percentunit", floor=0, decimals=2
+    )
 
 
 def _latency(config: Config) -> Panel:
@@ -260,8 +269,7 @@ def _latency(config: Config) -> Panel:
         bad="Above it: callers wait, and may time out.",
         do="Click a line to open its model; Operational metrics say whether all requests slowed down.",
     )
-    expr = by("max", names.LATENCY_P95, BY_MODEL)
-    return _standing_out("Latency p95", text, expr, _slow(config), unit="s", floor=0)
+    return _standing_out("Latency p95", text, names.LATENCY_P95, _slow(config), unit="s", floor=0)
 
 
 def _completeness(config: Config) -> Panel:
@@ -271,12 +279,12 @@ def _completeness(config: Config) -> Panel:
         bad="A step down: a source stopped filling a field.",
         do="Click a line to open its model; Data quality names the feature.",
     )
-    return _standing_out("Least complete feature", text, _least_complete(), _complete(config), unit="percentunit")
+    return _standing_out("Least complete feature", text, LEAST_COMPLETE, _complete(config), unit="percentunit")
 
 
-def _standing_out(title: str, text: str, expr: str, line: Limit, **look: Unpack[Look]) -> Panel:
-    """The models that are worst by `expr`; a limit is drawn where all models share it."""
-    queries = [Query(leading(expr, expr, SHOWN, lowest=line.below, labels=BY_MODEL), MODEL_LEGEND)]
+def _standing_out(title: str, text: str, series: str, line: Limit, **look: Unpack[Look]) -> Panel:
+    """The models that are worst by `series`; a limit is drawn where all models share it."""
+    queries = [Query(leading(series, series, SHOWN, lowest=line.below, labels=BY_MODEL), MODEL_LEGEND)]
     shown: Look = {"limit": line.shared, "calcs": (), "url": links.to_model(OF_SERIES)}
     look.update(shown)
     return trend(title, text, queries, **look)

@@ -52,9 +52,9 @@ def per_second(family: Family, labels: tuple[str, ...] = (), *, suffix: str = ""
     return by("sum", f"rate({select(family, suffix=suffix)}[$__rate_interval])", labels)
 
 
-def select_recorded(name: str) -> str:
+def select_recorded(name: str, *more: str) -> str:
     """A recorded series of the chosen model and versions; the alerts compare the very same one."""
-    return f"{name}{{{VARIABLES[names.MODEL_NAME]},{VARIABLES[names.MODEL_VERSION]}}}"
+    return f"{name}{{{','.join([VARIABLES[names.MODEL_NAME], VARIABLES[names.MODEL_VERSION], *more])}}}"
 
 
 def zero_where(expr: str, counted: Family, labels: tuple[str, ...] = ()) -> str:
@@ -78,11 +78,11 @@ def any_of(families: tuple[Family, ...], *, strip: str, label: str) -> str:
 def leading(
     series: str, ranking: str, count: int, *, lowest: bool = False, labels: tuple[str, ...] = BY_FEATURE
 ) -> str:
-    """What ranks first among the features (or other `labels`) of `series`, by its extreme over the whole time range.
+    """What ranks first among the features (or other `labels`) of `series`, by the extreme of the selector `ranking`.
 
-    Ranked at every step, they would come and go, and each would leave a broken line.
+    The extreme is that of the whole time range: ranked at every step, they would come and go, and each would leave a
+    broken line.
     """
     choose, extreme = ("bottomk", "min") if lowest else ("topk", "max")
-    over = f"{ranking}[$__range{':' if ranking.endswith(')') else ''}]"  # what is computed is asked anew
-    ranked = by(extreme, f"{extreme}_over_time({over} @ end())", labels)
+    ranked = by(extreme, f"{extreme}_over_time({ranking}[$__range] @ end())", labels)
     return f"{by(extreme, series, labels)} and on ({', '.join(labels)}) {choose}({count}, {ranked})"

@@ -156,8 +156,10 @@ ERROR_RATIO = "model:prediction_errors_per_request:ratio"
 INVALID_INPUT_RATIO = "model:invalid_inputs_per_value:ratio"
 MISSING_FEATURE_RATIO = "model:missing_features_per_value:ratio"
 MEAN_COMPLETENESS = "model:feature_completeness:mean"
+LEAST_COMPLETENESS = "model:feature_completeness:min"
+DRIFT_OVER_THRESHOLD = "model:feature_drift_score_per_threshold:ratio"
 NOTIFICATION_COST_USD = "monitoring:notification_cost_usd:month"
-RECORDED = (LATENCY_P50, LATENCY_P95, LATENCY_P99, ERROR_RATIO, INVALID_INPUT_RATIO, MISSING_FEATURE_RATIO, MEAN_COMPLETENESS, NOTIFICATION_COST_USD)  # fmt: skip
+RECORDED = (LATENCY_P50, LATENCY_P95, LATENCY_P99, ERROR_RATIO, INVALID_INPUT_RATIO, MISSING_FEATURE_RATIO, MEAN_COMPLETENESS, LEAST_COMPLETENESS, DRIFT_OVER_THRESHOLD, NOTIFICATION_COST_USD)  # fmt: skip
 
 # Series of others: Prometheus's own, and Alertmanager's.
 UP = "up"

@@ -77,7 +77,7 @@ def test_names_are_camel_case_with_a_common_first_word() -> None:
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 SYNTAX = re.compile(r"\{[^}]*\}|\[[^\]]*\]|\b(?:without|by|on|ignoring) \([^)]*\)|offset \w+")
 FUNCTIONS = {"sum", "avg", "rate", "increase", "absent", "time", "vector", "histogram_quantile", "label_replace"}
-FUNCTIONS |= {"present_over_time", "and", "or", "unless"}
+FUNCTIONS |= {"present_over_time", "min", "and", "or", "unless"}
 OF_OTHERS = {names.UP, names.ALERTMANAGER_NOTIFICATIONS_TOTAL, names.ALERTS_REVIEWED_TOTAL}
 
 

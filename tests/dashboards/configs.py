@@ -78,5 +78,5 @@ def expressions(dashboard: Json) -> list[str]:
 
 def plain(expr: str) -> str:
     """The expression with Grafana's variables filled in, as Prometheus receives it."""
-    filled = expr.replace("$__rate_interval", "5m").replace("$__range", "1d")
+    filled = expr.replace("$__rate_interval", "5m").replace("$__range", "1d").replace("$__interval", "1m")
     return re.sub(r"\$(model|version|window|feature)\b", "some", filled)

@@ -51,6 +51,7 @@ def asked(target: Json, seconds: float) -> str:
     """The expression as Grafana sends it, with the dashboard's variables filled in."""
     filled = {
         "$__rate_interval": "5s",
+        "$__interval": "1s",
         "$__range": f"{seconds:.0f}s",
         '"$model"': f'"{MODEL_NAME}"',
         '"$version"': '".*"',
