@@ -132,7 +132,7 @@ def _models(config: Config) -> Panel:
         Column("Performance", _ratio(), shape="line", color=NOTE),
         Column("Drift", _most_drifted(), shape="line", color=OTHER),
     ]
-    height = min(max(len(config.models) + 3, 6), 20)  # a row is about a line high; what is beyond scrolls
+    height = min(max(len(config.models) + 3, 6), 23)  # a row is about a line high; what is beyond scrolls
     return table("Models", text, columns, size=(24, height), empty="No model is watched", sort="State", descending=True)
 
 
@@ -144,9 +144,6 @@ def _measured(config: Config) -> list[Column]:
         Column("Of baseline", _ratio(), unit="percentunit", decimals=1, colors=_colors(_baseline(config)), width=95),
         *_ranking(config),
         Column("Drifted", _most_drifted(), decimals=0, colors=_colors(_features(config)), width=72),
-        Column(
-            "Complete", _least_complete(), unit="percentunit", decimals=1, colors=_colors(_complete(config)), width=85
-        ),
         Column("Errors", errors, unit="percentunit", decimals=2, colors=_colors(_error(config)), width=70),
         Column("p95", by("max", names.LATENCY_P95, BY_MODEL), unit="s", colors=_colors(_slow(config)), width=75),
         Column("Predictions", by("sum", _one_replica(), BY_MODEL), unit="short", width=95),
@@ -173,10 +170,6 @@ def _ratio() -> str:
 
 def _most_drifted() -> str:
     return by("max", everywhere(names.DRIFTED_FEATURES), BY_MODEL)
-
-
-def _least_complete() -> str:
-    return by("min", LEAST_COMPLETE, BY_MODEL)
 
 
 def _recorded_or_zero(name: str) -> str:

@@ -178,7 +178,10 @@ def column_override(column: Column) -> dict[str, Any]:
         look["thresholds"] = thresholds([(CELL.get(color, color), value) for color, value in column.colors])
         look["mappings"] = [_BLANK]
     if column.words:
-        look["mappings"] = mappings({key: (text, CELL[color]) for key, (text, color) in column.words.items()})
+        look["mappings"] = [
+            *mappings({key: (text, CELL[color]) for key, (text, color) in column.words.items()}),
+            _BLANK,
+        ]
         look["custom.align"] = "center"
     if column.tiny is not None:
         look["mappings"] = tiny(column.tiny)
