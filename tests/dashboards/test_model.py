@@ -65,6 +65,7 @@ def test_every_family_is_shown_in_its_own_row() -> None:
         names.STATE_BYTES.name,  # a resource, beside the costs
         names.FEATURE_DISTRIBUTION_RATIO.name,  # of one feature, on its own page
         names.FEATURE_REFERENCE_RATIO.name,
+        names.FEATURE_DRIFT_THRESHOLD.name,  # here as a recorded ratio, itself on the feature's page
     }
 
 
