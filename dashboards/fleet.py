@@ -132,7 +132,7 @@ def _models(config: Config) -> Panel:
         Column("Performance", _ratio(), shape="line", color=NOTE),
         Column("Drift", _most_drifted(), shape="line", color=OTHER),
     ]
-    height = min(max(len(config.models) + 3, 6), 23)  # a row is about a line high; what is beyond scrolls
+    height = min(max(len(config.models) + 2, 6), 22)  # a row is about a line high; what is beyond scrolls
     return table("Models", text, columns, size=(24, height), empty="No model is watched", sort="State", descending=True)
 
 
