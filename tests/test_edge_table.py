@@ -28,7 +28,9 @@ def families(*prefixes: str) -> Families:
 
 
 ASKED_FOR = families("segment_", "feature_recent", "prediction_recent")  # by the configuration; not asked for here
-ALL = frozenset(of for of in names.FAMILIES if of.row is not Row.EXPORTER and names.MODEL_NAME in of.labels) - ASKED_FOR
+OF_THE_BASELINE = frozenset({names.FEATURE_REFERENCE_RATIO})  # told whatever a window holds
+MODELS = frozenset(of for of in names.FAMILIES if of.row is not Row.EXPORTER and names.MODEL_NAME in of.labels)
+ALL = MODELS - ASKED_FOR - OF_THE_BASELINE
 WINDOWED = frozenset(of for of in ALL if names.WINDOW in of.labels)
 OF_TASK = {  # beside those that every task has
     "binary": families("model_accuracy", "model_auc", "model_precision", "model_recall", "model_f1", "model_log_loss",
@@ -43,6 +45,7 @@ COMMON = ALL - frozenset().union(*OF_TASK.values())
 COUNTED = frozenset({names.PREDICTIONS_IN_WINDOW, names.SERVING_COST_USD})
 RELATIONS = families("multivariate_drift", "feature_correlation")
 INPUT_DRIFT = families("feature_drift", "drifted_features") | RELATIONS
+SHARES = frozenset({names.FEATURE_DISTRIBUTION_RATIO})
 RANGES = frozenset({names.FEATURE_OUT_OF_RANGE_RATIO, names.FEATURE_UNSEEN_CATEGORY_RATIO})
 AUC = families("model_auc")
 RATIO = frozenset({names.MODEL_PERFORMANCE_BASELINE_RATIO})
@@ -106,7 +109,7 @@ CASES = {
     **{f"one class, {task}": of_one_class(task) for task in TASKS},
     "one category": Case(lambda rows: [inputs(c="a")(row) for row in rows]),
     "all missing": Case(
-        each(features=None, label=None, latency_seconds=None, cost_usd=None), absent=INPUT_DRIFT | RANGES | LABELLED,
+        each(features=None, label=None, latency_seconds=None, cost_usd=None), absent=INPUT_DRIFT | RANGES | SHARES | LABELLED,
         says={names.FEATURE_COMPLETENESS: 0.0, names.MODEL_OUTCOME_COVERAGE_RATIO: 0.0,
               names.REPEATED_INPUTS_RATIO: (1 - 1 / WINDOW) ** 0.5}),
     "NaN and infinities": Case(
@@ -118,7 +121,7 @@ CASES = {
     "reference all missing": Case(
         reference=lambda row: {**row, "features": dict.fromkeys(row["features"]), "label": None},
         absent=INPUT_DRIFT | families("model_estimated", "concept_drift", "outcome_drift") | RATIO
-        | {names.FEATURE_OUT_OF_RANGE_RATIO},
+        | SHARES | {names.FEATURE_OUT_OF_RANGE_RATIO},
         says={names.FEATURE_UNSEEN_CATEGORY_RATIO: 1.0}),
     "unseen categories only": Case(
         lambda rows: [inputs(c="new")(row) for row in rows], says={names.FEATURE_UNSEEN_CATEGORY_RATIO: 1.0}),
