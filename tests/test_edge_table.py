@@ -44,8 +44,7 @@ COMMON = ALL - frozenset().union(*OF_TASK.values())
 
 COUNTED = frozenset({names.PREDICTIONS_IN_WINDOW, names.SERVING_COST_USD})
 RELATIONS = families("multivariate_drift", "feature_correlation")
-INPUT_DRIFT = families("feature_drift", "drifted_features") | RELATIONS
-SHARES = frozenset({names.FEATURE_DISTRIBUTION_RATIO})
+INPUT_DRIFT = families("feature_drift", "drifted_features", "feature_distribution") | RELATIONS
 RANGES = frozenset({names.FEATURE_OUT_OF_RANGE_RATIO, names.FEATURE_UNSEEN_CATEGORY_RATIO})
 AUC = families("model_auc")
 RATIO = frozenset({names.MODEL_PERFORMANCE_BASELINE_RATIO})
@@ -109,7 +108,7 @@ CASES = {
     **{f"one class, {task}": of_one_class(task) for task in TASKS},
     "one category": Case(lambda rows: [inputs(c="a")(row) for row in rows]),
     "all missing": Case(
-        each(features=None, label=None, latency_seconds=None, cost_usd=None), absent=INPUT_DRIFT | RANGES | SHARES | LABELLED,
+        each(features=None, label=None, latency_seconds=None, cost_usd=None), absent=INPUT_DRIFT | RANGES | LABELLED,
         says={names.FEATURE_COMPLETENESS: 0.0, names.MODEL_OUTCOME_COVERAGE_RATIO: 0.0,
               names.REPEATED_INPUTS_RATIO: (1 - 1 / WINDOW) ** 0.5}),
     "NaN and infinities": Case(
@@ -121,7 +120,7 @@ CASES = {
     "reference all missing": Case(
         reference=lambda row: {**row, "features": dict.fromkeys(row["features"]), "label": None},
         absent=INPUT_DRIFT | families("model_estimated", "concept_drift", "outcome_drift") | RATIO
-        | SHARES | {names.FEATURE_OUT_OF_RANGE_RATIO},
+        | {names.FEATURE_OUT_OF_RANGE_RATIO},
         says={names.FEATURE_UNSEEN_CATEGORY_RATIO: 1.0}),
     "unseen categories only": Case(
         lambda rows: [inputs(c="new")(row) for row in rows], says={names.FEATURE_UNSEEN_CATEGORY_RATIO: 1.0}),
