@@ -27,7 +27,7 @@ from exporter.windows import HOUR, bucket_starts, window_start
 
 log = logging.getLogger(__name__)
 
-FORMAT = "1"
+FORMAT = "2"
 _MEMORY = "128MB"  # DuckDB spills beyond; the exporter as a whole stays under 400 MiB
 _TABLES = (
     "meta (name VARCHAR, value VARCHAR)",

@@ -198,7 +198,7 @@ def test_another_baseline_starts_its_model_anew_and_keeps_positions(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     Ledger(store.connection, exact=True)
-    store.connection.execute("INSERT INTO waiting VALUES ('churn', 'a', 0, '1'), ('price', 'a', 0, '1')")
+    store.connection.execute("INSERT INTO waiting VALUES (0, 'churn', 'a', '1', 0, 0), (1, 'price', 'a', '1', 0, 0)")
     commit(store, delta((START, 1)), {"a": 10})
     again = reopened(store, tmp_path, {**LAYOUTS, "churn": Layout(Baseline.from_json(other_baseline(), "other"))})
     assert "churn: the baseline is another one than before" in caplog.text
@@ -254,7 +254,7 @@ def refused(folder: Path) -> str:
 def test_a_state_of_another_format_is_refused(store: Store, tmp_path: Path) -> None:
     store.connection.execute("UPDATE meta SET value = '99' WHERE name = 'format'")
     store.close()
-    assert "state of format 99, not 1; move the folder away" in refused(tmp_path)
+    assert "state of format 99, not 2; move the folder away" in refused(tmp_path)
 
 
 def test_files_that_are_no_state_are_refused(tmp_path: Path) -> None:

@@ -9,16 +9,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from exporter.ingest.ledger import Ledger, Settled
+from exporter.ingest.ledger import Ledger, Settled, Settlement
 from exporter.ingest.records import Sorted
-from exporter.profile.batch import Outcomes, Predictions, Report
-from exporter.profile.columns import Codes, Floats, TextColumn
+from exporter.profile.batch import Outcomes, Predictions, Report, Scored
+from exporter.profile.columns import Codes, Column, Floats, TextColumn
 from exporter.profile.kernel import Kernel
 from exporter.profile.packed import Packed
 from exporter.windows import Starts
 
 Key = tuple[str, str, int]  # model, version, start of the period
 Period = Callable[[Floats], Starts]
+Labelled = Callable[[Scored, Column, Floats | None, Codes | None, int], Floats]
 _NUMBERS_AT_ONCE = 2_000_000  # 16 MB of float64: bounds a batch that is spread over many periods
 _MAX_ERRORS = 50  # names of errors of one version; instrumentation guides ask to think again from 100 series on
 _MAX_ERROR = 128  # characters of an error's name
@@ -111,24 +112,29 @@ class Engine:
             if part.label is not None:
                 matrix += kernel.labelled(part, outputs, groups, len(keys))
             _add_all(delta, keys, matrix)
-        settled = self._ledger.remember(model, batch, scored, ~kernel.unlabelled(batch))
-        self._settled(model, settled, period, delta)
+        self._count(model, self._ledger.remember(model, batch, scored), period, delta)
 
     def _outcomes(self, model: str, outcomes: Outcomes, period: Period, delta: Delta) -> None:
         delta.saw(model, float(outcomes.ts.max()))
-        settled, repeated = self._ledger.settle(model, outcomes)
-        delta.refuse("outcome", "duplicate_outcome", repeated)
-        self._settled(model, settled, period, delta)
+        settlement = self._ledger.settle(model, outcomes)
+        delta.refuse("outcome", "duplicate_outcome", settlement.repeated)
+        delta.refuse("outcome", "superseded_outcome", settlement.superseded)
+        self._count(model, settlement, period, delta)
 
-    def _settled(self, model: str, settled: Settled | None, period: Period, delta: Delta) -> None:
-        if settled is None:
-            return
-        kernel, scored = self._kernels[model], settled.scored
-        for keys, groups, rows in _grouped(model, settled.version, period(scored.ts), kernel.layout.size):
-            label, delay, part = settled.label, settled.delay, scored
-            if rows is not None:
-                label, delay, part = label.take(rows), delay[rows], scored.take(rows)
-            _add_all(delta, keys, kernel.outcomes(part, label, delay, groups, len(keys)))
+    def _count(self, model: str, settlement: Settlement, period: Period, delta: Delta) -> None:
+        """Count first labels; of corrected ones, add the new and take back the old."""
+        kernel = self._kernels[model]
+        if settlement.first is not None:
+            self._labelled(model, settlement.first, period, delta, kernel.outcomes)
+        if settlement.corrected is not None and settlement.replaced is not None:
+            self._labelled(model, settlement.corrected, period, delta, kernel.corrections)
+            self._labelled(model, settlement.replaced, period, delta, kernel.replaced)
+
+    def _labelled(self, model: str, settled: Settled, period: Period, delta: Delta, count: Labelled) -> None:
+        starts = period(settled.scored.ts)
+        for keys, groups, rows in _grouped(model, settled.version, starts, self._kernels[model].layout.size):
+            part = settled if rows is None else settled.take(rows)
+            _add_all(delta, keys, count(part.scored, part.label, part.delay, groups, len(keys)))
 
     def _reports(self, model: str, reports: list[Report], period: Period, delta: Delta) -> None:
         kernel = self._kernels[model]
