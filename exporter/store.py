@@ -310,7 +310,7 @@ def _connect(path: Path | None) -> duckdb.DuckDBPyConnection:
 
 def _ledger_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
     present = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    return sorted(present & {"predictions", "waiting"})
+    return sorted(present & {"labels", "predictions", "waiting"})
 
 
 def _binary_array(values: Sequence[bytes]) -> pa.Array:

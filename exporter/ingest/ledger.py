@@ -14,13 +14,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from exporter.ingest.places import Places, repeats
+from exporter.ingest.places import Marks, Places
 from exporter.profile.batch import Outcomes, Predictions, Scored
 from exporter.profile.columns import (
     Column,
     Floats,
     Mask,
     TextColumn,
+    absent,
     any_of,
     combined,
     float_array,
@@ -31,20 +32,20 @@ from exporter.profile.columns import (
     text_column,
 )
 
-# `labelled` is the newest time of the label, `counted` its first; a label that stood in the prediction has neither.
+# Rows are numbered by `seq` and found by `code`, a hash of id and model. `labelled` is the newest time of a label and
+# `counted` its first; a label that stood in its prediction has neither.
 _LABEL = "label VARCHAR, labelled DOUBLE, counted DOUBLE"
 _TABLES = {
-    "predictions": f"ts DOUBLE, version VARCHAR, cell INTEGER, value DOUBLE, weight DOUBLE, {_LABEL}",
+    "predictions": "ts DOUBLE, version VARCHAR, cell INTEGER, value DOUBLE, weight DOUBLE",
     "waiting": _LABEL,
 }
-_OFFERED = (
-    "o.row, t.seq, o.label, o.labelled, o.counted, t.labelled AS old_labelled, t.counted AS old_counted, "
-    "coalesce(o.label = t.label, false) AS same"
+_COMPARED = (
+    "t.seq, o.label, o.labelled, o.counted, t.label AS old_label, t.labelled AS old_labelled, "
+    "t.counted AS old_counted, coalesce(o.label = t.label, false) AS same"
 )
-_PREDICTED = "t.cell, t.value, t.ts, t.weight, t.version, t.label AS old_label"
 _LOAD = 1_000_000  # rows whose places are loaded at a time: 16 MB
 
-Hashes = NDArray[np.uint64]
+Codes = NDArray[np.uint64]
 Numbers = NDArray[np.int64]
 Number = TypeVar("Number", np.int64, np.uint64)
 
@@ -63,20 +64,17 @@ class Remembered:
         """Of a batch, without its features."""
         return cls(batch.ids, batch.version, batch.label, scored)
 
-    def table(self, first: int) -> pa.Table:
-        """The rows to remember, numbered from `first`."""
-        rows = len(self.ids)
+    def table(self) -> pa.Table:
+        """The rows to remember."""
         columns = {
-            "seq": index_array(np.arange(first, first + rows)),
             "id": self.ids,
             "ts": float_array(self.scored.ts),
             "version": text_array(self.version),
             "cell": index_array(self.scored.cell),
             "value": float_array(self.scored.value),
             "weight": float_array(self.scored.weight),
-            "label": pa.nulls(rows, pa.string()) if self.label is None else text_array(self.label),
         }
-        return pa.table(columns)
+        return pa.table(columns if self.label is None else columns | {"label": text_array(self.label)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,26 +121,23 @@ class Ledger:
     def __init__(self, connection: duckdb.DuckDBPyConnection, *, exact: bool = True) -> None:
         self._connection = connection
         self._key, kind = ("id", "VARCHAR") if exact else ("hash(id)", "UBIGINT")
-        self._index: dict[str, _Index] = {}
+        self._run(f"CREATE TABLE IF NOT EXISTS labels (seq BIGINT, model VARCHAR, {_LABEL})")
         for table, columns in _TABLES.items():
-            start = f"CREATE TABLE IF NOT EXISTS {table} (seq BIGINT, model VARCHAR, key {kind}"
+            start = f"CREATE TABLE IF NOT EXISTS {table} (seq BIGINT, model VARCHAR, key {kind}, code UBIGINT"
             self._run(f"{start}, {columns})")
-            self._index[table] = self._indexed(table)
+        self._index = {table: self._indexed(table) for table in _TABLES}
+        self._labelled = Marks(_integers(self._table("SELECT seq FROM labels"), "seq"))
 
     def fresh(self, model: str, batch: Predictions) -> Mask:
         """True for the rows not remembered yet, and for rows without an id."""
         fresh = np.ones(batch.rows, dtype=bool)
         if _anonymous(batch.ids):
             return fresh
-        offer, hashes = pa.table({"id": batch.ids}), self._hashes(model, batch.ids)
-        if (known := self._matches("predictions", model, offer, hashes, "row")) is not None:
-            fresh[_integers(known, "row")] = False
-        named = ~any_of(null_mask(batch.ids), batch.rows)
-        if repeats(hashes[named]):
-            order = f"row_number() OVER (PARTITION BY {self._key} ORDER BY row)"
-            self._connection.register("offer", pa.table({"id": batch.ids, "row": index_array(np.arange(batch.rows))}))
-            later = self._table(f"SELECT row FROM offer WHERE id IS NOT NULL QUALIFY {order} > 1")
-            fresh[_integers(later, "row")] = False
+        codes, named = self._codes(model, batch.ids), np.flatnonzero(~any_of(null_mask(batch.ids), batch.rows))
+        fresh[named] = False
+        fresh[named[np.unique(codes[named], return_index=True)[1]]] = True
+        if (known := self._matches("predictions", pa.table({"code": _unsigned_array(codes)}), "o.row")) is not None:
+            fresh[np.intersect1d(_integers(known, "row"), named)] = False
         return fresh
 
     def remember(self, model: str, batch: Predictions, scored: Scored) -> Settlement:
@@ -151,20 +146,18 @@ class Ledger:
 
     def settle(self, model: str, outcomes: Outcomes) -> Settlement:
         """What `outcomes` settle and correct; those without their prediction wait for it."""
-        label, ts = text_array(outcomes.label), float_array(outcomes.ts)
-        offer = pa.table({"id": outcomes.ids, "label": label, "labelled": ts, "counted": ts})
-        hashes, repeated, superseded = self._hashes(model, outcomes.ids), 0, 0
-        if repeats(hashes):
-            rows, repeated, superseded = self._newest(offer)
-            offer, hashes = offer.take(index_array(rows)), hashes[rows]
-        settled, left = self._settle(model, offer, hashes)
-        again, older = self._wait(model, offer.take(index_array(left)), hashes[left]) if len(left) else (0, 0)
+        label, ts, codes = text_array(outcomes.label), float_array(outcomes.ts), self._codes(model, outcomes.ids)
+        columns = {"id": outcomes.ids, "code": _unsigned_array(codes), "label": label, "labelled": ts, "counted": ts}
+        rows, repeated, superseded = _newest(codes, outcomes)
+        settled, left = self._settle(model, _rows(pa.table(columns), rows))
+        again, older = self._wait(model, left)
         repeated, superseded = repeated + settled.repeated + again, superseded + settled.superseded + older
         return Settlement(settled.first, settled.corrected, settled.replaced, repeated, superseded)
 
     def expire(self, before: float) -> int:
         """Forget what is older than `before`; the number of outcomes whose prediction never came."""
         orphans = int(self._one("SELECT count(*) FROM waiting WHERE labelled < $before", before=before))
+        self._run("DELETE FROM labels WHERE seq IN (SELECT seq FROM predictions WHERE ts < $before)", before=before)
         for table, time in (("predictions", "ts"), ("waiting", "labelled")):
             self._run(f"DELETE FROM {table} WHERE {time} < $before", before=before)
             index = self._index[table]
@@ -172,123 +165,126 @@ class Ledger:
         return orphans
 
     def _remember(self, model: str, rows: Remembered) -> Settlement:
-        hashes, named = self._hashes(model, rows.ids), np.flatnonzero(~any_of(null_mask(rows.ids), len(rows.ids)))
-        first = self._reserve("predictions", hashes[named], named, len(rows.ids))
-        self._connection.register("offer", rows.table(first))
-        columns = f"seq, $model, {self._key}, ts, version, cell, value, weight, label, NULL, NULL"
-        self._run(f"INSERT INTO predictions SELECT {columns} FROM offer WHERE id IS NOT NULL", model=model)
-        columns = "o.row, t.seq, t.label, t.labelled, t.counted"
-        waited = self._matches("waiting", model, pa.table({"id": rows.ids}), hashes, columns)
+        codes, named = self._codes(model, rows.ids), np.flatnonzero(~any_of(null_mask(rows.ids), len(rows.ids)))
+        table = rows.table().append_column("code", _unsigned_array(codes))
+        seq = self._insert("predictions", model, _rows(table, named), "ts, version, cell, value, weight")
+        if rows.label is not None:
+            carried = np.flatnonzero(~absent(rows.label)[named])
+            self._label(model, seq[carried], combined(table["label"]).take(index_array(named[carried])))
+        waited = self._matches("waiting", table.select(["code"]), "o.code, t.seq, t.label, t.labelled, t.counted")
         if waited is None:
             return Settlement()
         self._connection.register("taken", waited)
         self._run("DELETE FROM waiting WHERE seq IN (SELECT seq FROM taken)")
-        row = _integers(waited, "row")
-        offer = waited.select(["label", "labelled", "counted"]).append_column("id", rows.ids.take(index_array(row)))
-        return self._settle(model, offer, hashes[row])[0]
+        return self._settle(model, waited.drop_columns("seq"))[0]
 
-    def _settle(self, model: str, offer: pa.Table, hashes: Hashes) -> tuple[Settlement, Numbers]:
-        """What one outcome for each id changes, and the rows of those without a prediction."""
-        found = self._matches("predictions", model, offer, hashes, f"{_OFFERED}, {_PREDICTED}")
+    def _settle(self, model: str, offer: pa.Table) -> tuple[Settlement, pa.Table]:
+        """What one outcome for each id changes, and those without a prediction."""
+        columns = "o.row, t.seq, t.cell, t.value, t.ts, t.weight, t.version, o.label, o.labelled, o.counted"
+        found = self._matches("predictions", offer, columns)
         if found is None:
-            return Settlement(), np.arange(len(hashes))
-        left = np.ones(len(hashes), dtype=bool)
+            return Settlement(), offer
+        left = np.ones(offer.num_rows, dtype=bool)
         left[_integers(found, "row")] = False
-        return self._judged(found), np.flatnonzero(left)
-
-    def _judged(self, found: pa.Table) -> Settlement:
-        changes, same = self._replace("predictions", found)
-        known = ~any_of(null_mask(combined(found["old_label"])), found.num_rows)
-        first, corrected = np.flatnonzero(changes & ~known), np.flatnonzero(changes & known)
-        now = _settled(found, "label", "counted")
-        return Settlement(
-            first=now.take(first) if len(first) else None,
-            corrected=now.take(corrected) if len(corrected) else None,
-            replaced=_settled(found, "old_label", "old_counted").take(corrected) if len(corrected) else None,
-            repeated=int(np.count_nonzero(same)),
-            superseded=int(np.count_nonzero(~changes & ~same)),
+        known = self._labelled.of(_integers(found, "seq"))
+        first = _rows(found, np.flatnonzero(~known))
+        self._label(
+            model, _integers(first, "seq"), *(combined(first[name]) for name in ("label", "labelled", "counted"))
         )
+        changed = self._corrected(_rows(found, np.flatnonzero(known))) if known.any() else Settlement()
+        settled = _settled(first, "label", "counted") if first.num_rows else None
+        both = Settlement(settled, changed.corrected, changed.replaced, changed.repeated, changed.superseded)
+        return both, _rows(offer, np.flatnonzero(left))
 
-    def _replace(self, table: str, found: pa.Table) -> tuple[Mask, Mask]:
+    def _corrected(self, found: pa.Table) -> Settlement:
+        """What outcomes change whose predictions have a label."""
+        self._connection.register("offer", found)
+        columns = f"{_COMPARED}, o.cell, o.value, o.ts, o.weight, o.version"
+        compared = self._table(f"SELECT {columns} FROM offer o JOIN labels t ON t.seq = o.seq")
+        changes, same = self._replace("labels", compared)
+        changed = _rows(compared, np.flatnonzero(changes))
+        now, before = (_settled(changed, f"{when}label", f"{when}counted") for when in ("", "old_"))
+        counts = int(np.count_nonzero(same)), int(np.count_nonzero(~changes & ~same))
+        return Settlement(None, now, before, *counts) if changes.any() else Settlement(None, None, None, *counts)
+
+    def _replace(self, table: str, compared: pa.Table) -> tuple[Mask, Mask]:
         """Write what is newer than it was; masks of the labels that change, and of those that are as they were."""
-        offered, held = (numeric_column(combined(found[name])).or_nan() for name in ("labelled", "old_labelled"))
-        same = _truths(found, "same")
+        offered, held = (numeric_column(combined(compared[name])).or_nan() for name in ("labelled", "old_labelled"))
+        same = numeric_column(combined(compared["same"])).values == 1
         changes = ~same & ~(offered < held)
-        first = (numeric_column(combined(found[name])).or_nan() for name in ("counted", "old_counted"))
+        since = (numeric_column(combined(compared[name])).or_nan() for name in ("counted", "old_counted"))
+        columns = {
+            "seq": combined(compared["seq"]), "label": combined(compared["label"]), "labelled": float_array(offered),
+            "counted": float_array(np.where(changes, *since)),
+        }  # fmt: skip
         written = np.flatnonzero(changes | (same & ~(offered <= held)))
-        if len(written):
-            counted = np.where(changes, *first)
-            columns = {
-                "seq": combined(found["seq"]), "label": combined(found["label"]), "labelled": float_array(offered),
-                "counted": float_array(counted),
-            }  # fmt: skip
-            self._connection.register("offer", pa.table(columns).take(index_array(written)))
-            values = "label = o.label, labelled = o.labelled, counted = o.counted"
-            self._run(f"UPDATE {table} t SET {values} FROM offer o WHERE t.seq = o.seq")
+        self._connection.register("offer", _rows(pa.table(columns), written))
+        values = "label = o.label, labelled = o.labelled, counted = o.counted"
+        self._run(f"UPDATE {table} t SET {values} FROM offer o WHERE t.seq = o.seq")
         return changes, same
 
-    def _wait(self, model: str, offer: pa.Table, hashes: Hashes) -> tuple[int, int]:
+    def _wait(self, model: str, offer: pa.Table) -> tuple[int, int]:
         """Keep outcomes without a prediction; how many of them say what waits already, and something older."""
-        found = self._matches("waiting", model, offer, hashes, _OFFERED)
         repeated = superseded = 0
+        found = self._matches("waiting", offer, f"o.row, {_COMPARED}")
         if found is not None:
             changes, same = self._replace("waiting", found)
             repeated, superseded = int(np.count_nonzero(same)), int(np.count_nonzero(~changes & ~same))
-            left = np.ones(len(hashes), dtype=bool)
+            left = np.ones(offer.num_rows, dtype=bool)
             left[_integers(found, "row")] = False
-            offer, hashes = offer.take(index_array(np.flatnonzero(left))), hashes[left]
-        rows = np.arange(len(hashes))
-        first = self._reserve("waiting", hashes, rows, len(rows))
-        self._connection.register("offer", offer.append_column("seq", index_array(first + rows)))
-        self._run(
-            f"INSERT INTO waiting SELECT seq, $model, {self._key}, label, labelled, counted FROM offer", model=model
-        )
+            offer = _rows(offer, np.flatnonzero(left))
+        self._insert("waiting", model, offer, "label, labelled, counted")
         return repeated, superseded
 
-    def _newest(self, offer: pa.Table) -> tuple[Numbers, int, int]:
-        """The rows of the outcome that counts of each id; how many others say the same, and something else."""
-        self._connection.register("offer", offer.append_column("row", index_array(np.arange(offer.num_rows))))
-        order = f"(PARTITION BY {self._key} ORDER BY labelled DESC, row DESC)"
-        columns = f"row, row_number() OVER {order} AS place, label = first_value(label) OVER {order} AS same"
-        judged = self._table(f"SELECT {columns} FROM offer ORDER BY row")
-        first = _integers(judged, "place") == 1
-        same = _truths(judged, "same")
-        return np.flatnonzero(first), int(np.count_nonzero(same & ~first)), int(np.count_nonzero(~same & ~first))
+    def _insert(self, table: str, model: str, rows: pa.Table, columns: str) -> Numbers:
+        """Append rows, all with an id and its code; their numbers."""
+        index = self._index[table]
+        seq = index.upcoming + np.arange(rows.num_rows)
+        if len(seq):
+            index.upcoming += len(seq)
+            index.places.add(_unsigned(rows, "code"), seq)
+            self._connection.register("offer", rows.append_column("seq", index_array(seq)))
+            self._run(f"INSERT INTO {table} SELECT seq, $model, {self._key}, code, {columns} FROM offer", model=model)
+        return seq
 
-    def _matches(self, table: str, model: str, offer: pa.Table, hashes: Hashes, columns: str) -> pa.Table | None:
-        """The `columns` of rows `t` of a table that hold an id of the rows `o` of `offer`; None when there are none."""
-        rows, places = self._index[table].places.find(hashes)
+    def _label(self, model: str, seq: Numbers, label: pa.Array, *times: pa.Array) -> None:
+        """Note the first label of predictions, with its time where it came later than they."""
+        if len(seq) == 0:
+            return
+        self._labelled.add(seq)
+        columns = {"seq": index_array(seq), "label": label, **dict(zip(("labelled", "counted"), times, strict=False))}
+        self._connection.register("offer", pa.table(columns))
+        known = "labelled, counted" if times else "NULL, NULL"
+        self._run(f"INSERT INTO labels SELECT seq, $model, label, {known} FROM offer", model=model)
+
+    def _matches(self, table: str, offer: pa.Table, columns: str) -> pa.Table | None:
+        """The `columns` of rows `t` of a table that have the code of a row `o` of `offer`; None when there are none."""
+        rows, places = self._index[table].places.find(_unsigned(offer, "code"))
         if len(rows) == 0:
             return None
         candidates = offer.take(index_array(rows))
         for name, numbers in (("row", rows), ("seq", places)):
             candidates = candidates.append_column(name, index_array(numbers))
         self._connection.register("candidates", candidates)
-        join = f"candidates o JOIN {table} t ON t.seq = o.seq AND t.key = {self._key} AND t.model = $model"
-        found = self._table(f"SELECT {columns} FROM {join}", model=model)
+        found = self._table(f"SELECT {columns} FROM candidates o JOIN {table} t ON t.seq = o.seq AND t.code = o.code")
         return found if found.num_rows else None
 
-    def _reserve(self, table: str, hashes: Hashes, rows: Numbers, count: int) -> int:
-        """The number of the first of `count` new rows of a table, of which `rows` have ids with these hashes."""
-        index = self._index[table]
-        first, index.upcoming = index.upcoming, index.upcoming + count
-        index.places.add(hashes, first + rows)
-        return first
-
     def _indexed(self, table: str) -> _Index:
+        """The places of a table's rows, whose codes are made anew where another DuckDB hashed otherwise."""
+        self._run(f"UPDATE {table} SET code = hash(key, model) WHERE code != hash(key, model)")
         first = int(self._one(f"SELECT coalesce(min(seq), 0) FROM {table}"))
         index = _Index(Places(first=first), first)
-        query = self._connection.sql(f"SELECT seq, hash(key, model) AS hash FROM {table} ORDER BY seq")
+        query = self._connection.sql(f"SELECT seq, code FROM {table} ORDER BY seq")
         make = query.to_arrow_reader if hasattr(query, "to_arrow_reader") else query.fetch_arrow_reader
         for batch in make(_LOAD):
             seq = _integers(batch, "seq")
-            index.places.add(_unsigned(batch, "hash"), seq)
+            index.places.add(_unsigned(batch, "code"), seq)
             index.upcoming = int(seq[-1]) + 1
         return index
 
-    def _hashes(self, model: str, ids: pa.Array) -> Hashes:
+    def _codes(self, model: str, ids: pa.Array) -> Codes:
         self._connection.register("offer", pa.table({"id": ids}))
-        return _unsigned(self._table(f"SELECT hash({self._key}, $model) AS hash FROM offer", model=model), "hash")
+        return _unsigned(self._table(f"SELECT hash({self._key}, $model) AS code FROM offer", model=model), "code")
 
     def _table(self, query: str, **values: Any) -> pa.Table:
         relation = self._connection.sql(query, params=values or None)
@@ -300,6 +296,25 @@ class Ledger:
     def _one(self, query: str, **values: Any) -> Any:
         [row] = self._connection.execute(query, values or None).fetchall()
         return row[0]
+
+
+def _newest(codes: Codes, outcomes: Outcomes) -> tuple[Numbers, int, int]:
+    """The rows of the outcome that counts of each id; how many others say the same, and something else."""
+    order = np.lexsort((outcomes.ts, codes))  # stable: of equally new ones the last to arrive comes last
+    last = np.append(codes[order][1:] != codes[order][:-1], True)
+    if last.all():
+        return np.arange(len(codes)), 0, 0
+    ends = np.flatnonzero(last)
+    counting = order[ends[np.searchsorted(ends, np.arange(len(order)))]]
+    label = outcomes.label
+    said = label.codes if isinstance(label, TextColumn) else label.values
+    same = np.equal(said[order], said[counting])
+    return np.sort(order[ends]), int(np.count_nonzero(same & ~last)), int(np.count_nonzero(~same))
+
+
+def _rows(table: pa.Table, rows: Numbers) -> pa.Table:
+    """The rows at these ascending positions; the table itself when that is all of them."""
+    return table if len(rows) == table.num_rows else table.take(index_array(rows))
 
 
 def _settled(found: pa.Table, label: str, counted: str) -> Settled:
@@ -315,12 +330,12 @@ def _integers(found: pa.Table | pa.RecordBatch, name: str) -> Numbers:
     return _values(combined(found[name]).cast(pa.int64()), np.int64)
 
 
-def _unsigned(found: pa.Table | pa.RecordBatch, name: str) -> Hashes:
+def _unsigned(found: pa.Table | pa.RecordBatch, name: str) -> Codes:
     return _values(combined(found[name]), np.uint64)
 
 
-def _truths(found: pa.Table, name: str) -> Mask:
-    return numeric_column(combined(found[name])).values == 1
+def _unsigned_array(values: Codes) -> pa.Array:
+    return pa.Array.from_buffers(pa.uint64(), len(values), [None, pa.py_buffer(values)])
 
 
 def _values(array: pa.Array, kind: type[Number]) -> NDArray[Number]:

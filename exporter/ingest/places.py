@@ -3,10 +3,10 @@
 Whoever looks checks what is found against the table itself, for two ids may share the bits that are kept.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
+
+from exporter.profile.columns import Mask
 
 Hashes = NDArray[np.uint64]
 Numbers = NDArray[np.int64]
@@ -69,7 +69,33 @@ class Places:
         self._runs, self._first = [run for run in kept if len(run)], first
 
 
-def repeats(hashes: NDArray[Any]) -> bool:
-    """Whether a hash stands twice."""
-    ordered = np.sort(hashes)
-    return bool((ordered[1:] == ordered[:-1]).any())
+class Marks:
+    """Numbers that are marked, a byte for each from the first one on."""
+
+    def __init__(self, numbers: Numbers) -> None:
+        self._marks = np.zeros(0, dtype=bool)
+        self.add(numbers)
+
+    def copy(self) -> "Marks":
+        """Marks that change apart from these."""
+        return Marks(np.flatnonzero(self._marks))
+
+    def add(self, numbers: Numbers) -> None:
+        """Mark `numbers`.
+
+        >>> marks = Marks(np.array([1]))
+        >>> marks.add(np.array([3]))
+        >>> marks.of(np.array([0, 1, 3, 99])).tolist()
+        [False, True, True, False]
+        """
+        if len(numbers) == 0:
+            return
+        if (size := int(numbers.max()) + 1) > len(self._marks):
+            self._marks = np.concatenate((self._marks, np.zeros(size, dtype=bool)))
+        self._marks[numbers] = True
+
+    def of(self, numbers: Numbers) -> Mask:
+        """True where a number is marked."""
+        known = numbers < len(self._marks)
+        known[known] = self._marks[numbers[known]]
+        return known

@@ -23,13 +23,13 @@ class TransientLedger(Ledger):
     def trial(self) -> Iterator[None]:
         """All that is remembered within stays only if nothing is raised."""
         held, settles = list(self._held), self._settles
-        index = {table: of.copy() for table, of in self._index.items()}
+        index, labelled = {table: of.copy() for table, of in self._index.items()}, self._labelled.copy()
         self._run("BEGIN")
         try:
             yield
         except BaseException:
             self._run("ROLLBACK")
-            self._held, self._settles, self._index = held, settles, index
+            self._held, self._settles, self._index, self._labelled = held, settles, index, labelled
             raise
         self._run("COMMIT")
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.ingest.places import Places, repeats
+from exporter.ingest.places import Marks, Places
 
 HASHES = st.lists(st.integers(0, 2**64 - 1), unique=True, max_size=40)
 
@@ -48,7 +48,11 @@ def test_more_places_than_fit_are_refused() -> None:
         Places().add(np.array([1], dtype=np.uint64), np.array([2**30]))
 
 
-def test_repeats() -> None:
-    assert repeats(np.array([3, 1, 3], dtype=np.uint64))
-    assert not repeats(np.array([3, 1, 2], dtype=np.uint64))
-    assert not repeats(np.zeros(0, dtype=np.uint64))
+@given(several=st.lists(st.sets(st.integers(0, 300)), max_size=4))
+def test_what_is_marked_stays_marked_and_nothing_else(several: list[set[int]]) -> None:
+    marks = Marks(np.zeros(0, dtype=np.int64))
+    for numbers in several:
+        marks.add(np.array(sorted(numbers), dtype=np.int64))
+    marked = set().union(*several)
+    for found in (marks, marks.copy()):
+        assert set(np.flatnonzero(found.of(np.arange(400))).tolist()) == marked
