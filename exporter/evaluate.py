@@ -9,6 +9,7 @@ from functools import cached_property, partial
 
 import duckdb
 
+from exporter.cohorts import Cohorts, Stretch
 from exporter.errors import DataError
 from exporter.ingest.engine import Delta, Engine, Period
 from exporter.ingest.files import LogFile, find_files, likely_newest
@@ -21,7 +22,7 @@ from exporter.monitor import Monitor, ingestion_samples
 from exporter.profile.layout import Profile
 from exporter.profile.packed import sum_packed
 from exporter.snapshot import Snapshot, take_snapshot
-from exporter.windows import bucket_starts, segment_starts, window_start
+from exporter.windows import bucket_starts, stretch_starts
 
 
 @dataclass
@@ -37,20 +38,21 @@ class Evaluation:
         """One scope for each model and version seen."""
         config = self.monitor.config
         for model, version in sorted({key[:2] for key in self.delta.profiles}):
-            windows = {
-                name: self._profile(model, version, window_start(self.at, length))
-                for name, length in self.monitor.windows.items()
-            }
-            totals = self._profile(model, version, 0)
+            cohorts = Cohorts.of(config.model(model), self.monitor.windows, self.at)
+            windows, matured, aged = (
+                {name: self._profile(model, version, part) for name, part in several.items()}
+                for several in (cohorts.windows, cohorts.matured, cohorts.aged)
+            )
+            totals = self._profile(model, version, Stretch(0, math.inf))
             errors = self._errors(model, version, totals)
-            yield Scope(config.model(model), version, config.costs, windows, totals, errors)
+            yield Scope(config.model(model), version, config.costs, windows, totals, errors, matured, aged)
 
-    def _profile(self, model: str, version: str, since: int) -> Profile:
+    def _profile(self, model: str, version: str, of: Stretch) -> Profile:
         layout = self.monitor.layouts[model]
         parts = [
             packed
-            for (owner, of, start), several in self.delta.profiles.items()
-            if (owner, of) == (model, version) and start >= since
+            for (owner, said, start), several in self.delta.profiles.items()
+            if (owner, said) == (model, version) and of.since <= start <= of.until
             for packed in several
         ]
         return Profile(layout, sum_packed(parts, layout.size))
@@ -100,7 +102,8 @@ def _count(monitor: Monitor, files: Sequence[LogFile], at: float | None, until: 
     """Count `files` in the stretches that windows ending `at` need; in buckets when it is not known yet."""
     period: Period = lambda ts: bucket_starts(ts, 0)  # noqa: E731 - either one or the other
     if at is not None:
-        period = partial(segment_starts, end=at, lengths=monitor.windows.values())
+        cohorts = [Cohorts.of(model, monitor.windows, at) for model in monitor.config.models]
+        period = partial(stretch_starts, cuts=sorted({cut for several in cohorts for cut in several.bounds()}))
     result = Evaluation(monitor, -math.inf if at is None else at)
     with duckdb.connect(config={"threads": 2}) as connection:
         job = _Job(monitor, TransientLedger(connection), period, latest, until)

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from exporter import names
 from exporter.baseline import Baseline, load_baseline
+from exporter.cohorts import oldest_needed
 from exporter.config import Config, parse_duration
 from exporter.errors import ConfigError
 from exporter.ingest.engine import Engine
@@ -63,6 +64,11 @@ class Monitor:
     def windows(self) -> dict[str, int]:
         """Seconds of each window, by name."""
         return {window: parse_duration(window) for window in self.config.evaluation.windows}
+
+    @property
+    def reach(self) -> int:
+        """Seconds back from the newest record that any statistic looks."""
+        return oldest_needed(self.config.models, self.windows)
 
     def engine(self, ledger: Ledger) -> Engine:
         """An engine that remembers in `ledger`."""

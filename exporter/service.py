@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from exporter import names
+from exporter.cohorts import Cohorts
 from exporter.collector import cut, render, series_of
 from exporter.config import Costs, load_config, parse_duration
 from exporter.errors import ConfigError
@@ -85,7 +86,7 @@ class Exporter:
     def _open(self, monitor: Monitor) -> None:
         """Work with `monitor` and its state from now on; ConfigError when that state cannot be used."""
         config = monitor.config
-        self._store = Store(config.resolve(config.state), monitor.layouts, max(monitor.windows.values()))
+        self._store = Store(config.resolve(config.state), monitor.layouts, monitor.reach)
         self._monitor = monitor
         self._engine = monitor.engine(Ledger(self._store.connection))
         self._share_knowledge()
@@ -236,10 +237,11 @@ class Exporter:
         now, config = self._clock(), self._monitor.config
         if now is None or now < self._cleaned + HOUR:
             return
+        horizon, retention = parse_duration(config.outcomes.horizon), parse_duration(config.limits.retention)
         orphans = Delta()
         with self._store.transaction():
-            orphans.rejected["orphan_outcome"] = self._engine.expire(now - parse_duration(config.outcomes.horizon))
-            self._store.forget(now - parse_duration(config.limits.retention))
+            orphans.rejected["orphan_outcome"] = self._engine.expire(now - min(horizon, retention))
+            self._store.forget(now - retention)
             self._store.commit(orphans, {}, 0, self._store.fine)
         self._share_knowledge()
         self._cleaned = now
@@ -284,12 +286,15 @@ class Exporter:
         config, store = self._monitor.config, self._store
         for model in config.models:
             for of in sorted(store.versions(model.name)):
-                windows = {
-                    name: store.window(model.name, of, at, length) for name, length in self._monitor.windows.items()
-                }
+                cohorts = Cohorts.of(model, self._monitor.windows, at)
+                windows, matured, aged = (
+                    {name: store.stretch(model.name, of, part) for name, part in several.items()}
+                    for several in (cohorts.windows, cohorts.matured, cohorts.aged)
+                )
                 totals = store.total(model.name, of)
                 source = "reports" if totals.part("reported")[0] else "records"
-                yield Scope(model, of, config.costs, windows, totals, store.errors(model.name, of, source))
+                errors = store.errors(model.name, of, source)
+                yield Scope(model, of, config.costs, windows, totals, errors, matured, aged)
 
     def _publish(self, snapshot: Snapshot) -> None:
         own = list(self._own_samples())

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import zstandard
 
+from exporter.cohorts import Stretch
 from exporter.errors import ConfigError
 from exporter.ingest.engine import Delta, Key
 from exporter.profile.columns import Floats, index_array, string_array
@@ -146,8 +147,12 @@ class Store:
 
     def window(self, model: str, version: str, at: float, length: int) -> Profile:
         """The sum of the buckets of the window of `length` seconds that ends at `at`."""
-        since = window_start(at, length)
-        parts = [packed for start, packed in self._buckets[model, version].items() if since <= start <= at]
+        return self.stretch(model, version, Stretch(window_start(at, length), at))
+
+    def stretch(self, model: str, version: str, of: Stretch) -> Profile:
+        """The sum of the buckets of a stretch."""
+        buckets = self._buckets[model, version].items()
+        parts = [packed for start, packed in buckets if of.since <= start <= of.until]
         layout = self._layouts[model]
         return Profile(layout, sum_packed(parts, layout.size))
 

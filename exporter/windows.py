@@ -39,12 +39,12 @@ def bucket_starts(ts: Floats, fine: int) -> Starts:
     return np.where(seconds >= fine, seconds // BUCKET * BUCKET, seconds // HOUR * HOUR)
 
 
-def segment_starts(ts: Floats, end: float, lengths: Iterable[int]) -> Starts:
-    """Start of the widest stretch around each record that no window ending at `end` cuts; 0 before all windows.
+def stretch_starts(ts: Floats, cuts: Iterable[int]) -> Starts:
+    """The last of the instants `cuts` before each record; 0 before all of them.
 
     Coarser than buckets and enough for one instant: every window is a sum of such stretches too.
     """
-    bounds = np.array(sorted({0, *(window_start(end, length) for length in lengths)}), dtype=np.int64)
+    bounds = np.array(sorted({0, *cuts}), dtype=np.int64)
     place = np.searchsorted(bounds, ts, side="right") - 1
     return bounds[np.maximum(place, 0)]
 

@@ -33,7 +33,7 @@ def rows_of(task: str, features: int) -> list[Row]:
 def real(model: Model, baseline: Baseline, rows: list[Row], monitor: Monitor) -> int:
     profile = Counting.of(model, baseline).of_rows(rows)
     windows = dict.fromkeys(monitor.windows, profile)
-    scope = Scope(model, "v", monitor.config.costs, windows, profile, {"timeout": 1.0, "oom": 1.0})
+    scope = Scope(model, "v", monitor.config.costs, windows, profile, {"timeout": 1.0, "oom": 1.0}, windows, windows)
     return sum(map(series_of, take_snapshot([scope], 0.0, lambda: 0.0).samples))
 
 

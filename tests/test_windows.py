@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.windows import BUCKET, FINE, HOUR, bucket_starts, fine_since, segment_starts, window_start
+from exporter.windows import BUCKET, FINE, HOUR, bucket_starts, fine_since, stretch_starts, window_start
 
 START = 1_700_000_000
 ends = st.floats(START, START + 10 * 86_400)
@@ -33,7 +33,7 @@ def test_rolling_buckets_up_changes_no_windows_sum(end: float, back: list[float]
 @given(ends, ages, st.lists(lengths, min_size=1, max_size=4))
 def test_windows_are_sums_of_segments_too(end: float, back: list[float], several: list[int]) -> None:
     ts = end - np.array(back)
-    segments = segment_starts(ts, end, several)
+    segments = stretch_starts(ts, [window_start(end, length) for length in several])
     for length in several:
         assert total(segments, end, length) == np.count_nonzero(ts >= window_start(end, length))
 

@@ -66,6 +66,14 @@ class Drift(Section):
         return self
 
 
+class ModelOutcomes(Section):
+    """How old predictions must be before what rests on their labels looks at them."""
+
+    maturity: Duration | None = Field(
+        None, description="Windows of performance end this long ago; none: every label that came counts at once."
+    )
+
+
 class Model(Section):
     """One monitored model."""
 
@@ -78,4 +86,5 @@ class Model(Section):
         0.6, description="Binary: a prediction whose likelier class has less probability than this is unsure."
     )
     drift: Drift = Drift()
+    outcomes: ModelOutcomes = ModelOutcomes()
     thresholds: Thresholds = Thresholds()

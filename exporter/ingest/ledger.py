@@ -266,8 +266,12 @@ class Ledger:
         for name, numbers in (("row", rows), ("seq", places)):
             candidates = candidates.append_column(name, index_array(numbers))
         self._connection.register("candidates", candidates)
-        found = self._table(f"SELECT {columns} FROM candidates o JOIN {table} t ON t.seq = o.seq AND t.code = o.code")
-        return found if found.num_rows else None
+        # Codes are compared behind the join: as a second condition they keep DuckDB from passing over rows by `seq`.
+        found = self._table(
+            f"SELECT {columns}, t.code = o.code AS alike FROM candidates o JOIN {table} t ON t.seq = o.seq"
+        )
+        found = _rows(found, np.flatnonzero(numeric_column(combined(found["alike"])).values))
+        return found.drop_columns("alike") if found.num_rows else None
 
     def _indexed(self, table: str) -> _Index:
         """The places of a table's rows, whose codes are made anew where another DuckDB hashed otherwise."""

@@ -11,6 +11,7 @@ from exporter.measures.base import Histogram, Measure, Sample, Scope
 from exporter.measures.cost import measure_cost
 from exporter.measures.drift import measure_concept_drift, measure_feature_drift, measure_output_drift
 from exporter.measures.operations import measure_operations
+from exporter.measures.outcomes import measure_outcomes
 from exporter.measures.performance import measure_estimation, measure_performance
 from exporter.measures.quality import measure_quality
 from exporter.measures.thresholds import measure_drift_thresholds
@@ -19,6 +20,7 @@ __all__ = ["MEASURES", "Histogram", "Sample", "Scope"]
 
 MEASURES: Mapping[str, Measure] = {
     "performance": measure_performance,
+    "outcomes": measure_outcomes,
     "estimation": measure_estimation,
     "feature_drift": measure_feature_drift,
     "output_drift": measure_output_drift,

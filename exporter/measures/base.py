@@ -1,7 +1,7 @@
 """What measures share: the scope that one computes in, the samples that it yields, and the guards on the way."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -43,6 +43,15 @@ class Scope:
     windows: Mapping[str, Profile]
     totals: Profile
     errors: Mapping[str, float]
+    matured: Mapping[str, Profile] = field(default_factory=dict)
+    """The windows that end `outcomes.maturity` ago; what rests on labels looks at these."""
+    aged: Mapping[str, Profile] = field(default_factory=dict)
+    """Predictions between each age and twice that age."""
+
+    @property
+    def labelled(self) -> Mapping[str, Profile]:
+        """The windows that what rests on labels looks at."""
+        return self.matured or self.windows
 
     @cached_property
     def reference(self) -> Profile:

@@ -55,8 +55,9 @@ class Kernel:
     def outcomes(self, scored: Scored, label: Column, delay: Floats | None, groups: Codes | None, count: int) -> Floats:
         """Counts of shape (count, layout.size) of labelled predictions; rows that predicted nothing count nowhere."""
         matrix = self._labels(scored, label, delay, groups, count)
-        labelled, first = (self.layout.slices[name] for name in ("labelled", "first_labelled"))
-        matrix[:, first.start : first.start + 2] = matrix[:, labelled][:, [1, 3]]
+        at = self.layout.slices
+        matrix[:, at["first_labelled"].start : at["first_labelled"].stop - 1] = matrix[:, at["labelled"]][:, [1, 3]]
+        matrix[:, at["first_delay"]] = matrix[:, at["delay"]]
         return matrix
 
     def corrections(
@@ -64,8 +65,8 @@ class Kernel:
     ) -> Floats:
         """Counts as of `outcomes`, of labels that take the place of those in `replaced`."""
         matrix = self._labels(scored, label, delay, groups, count)
-        labelled, first = (self.layout.slices[name] for name in ("labelled", "first_labelled"))
-        matrix[:, first.start + 2] = matrix[:, labelled.start + 1]
+        at = self.layout.slices
+        matrix[:, at["first_labelled"].stop - 1] = matrix[:, at["labelled"].start + 1]
         return matrix
 
     def replaced(self, scored: Scored, label: Column, delay: Floats | None, groups: Codes | None, count: int) -> Floats:

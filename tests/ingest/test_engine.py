@@ -91,6 +91,7 @@ def test_a_correction_leaves_what_its_last_label_alone_gives(small: Monitor) -> 
     alone = counted(small, records, labels[0])
     parts = {name: (part(small, corrected, name), part(small, alone, name)) for name in small.layouts["churn"].slices}
     first = parts.pop("first_labelled")
+    assert parts.pop("first_delay")[0][-1] == 36_000, "an hour each, as of the first labels"
     for name, (ours, theirs) in parts.items():
         np.testing.assert_allclose(ours, theirs, atol=1e-12, err_msg=name)
     assert (first[0][0], first[0][2], first[1][2]) == (10, 10, 0)
