@@ -6,7 +6,7 @@ from exporter.measures import MEASURES
 from exporter.monitor import Monitor
 from exporter.profile.layout import DELAY_BOUNDS, LATENCY_BOUNDS
 
-EXPORTER_SERIES = 60  # the exporter's own, process and Python metrics
+EXPORTER_SERIES = 65  # the exporter's own, process and Python metrics
 
 # Of one version: two histograms with the last bucket, sum and count of each; counters of requests, errors (two names),
 # labels (3), inputs (5) and the log (3).
@@ -14,8 +14,8 @@ _FIXED = len(LATENCY_BOUNDS) + 3 + len(DELAY_BOUNDS) + 3 + 1 + 2 + 3 + 5 + 3
 # Of one version and window, by task: metrics, their ratios and bounds, and the share of unsure predictions; of a binary
 # model also two estimates with their bounds, and concept drift.
 _PERFORMANCE = {"binary": 8 + 7 + 6 + 1 + 6 + 2, "multiclass": 4 + 4 + 2 + 1, "regression": 3 + 3}
-# Coverage by window and by age, maturity; number of drifted features, bounds of prediction drift; predictions, cost.
-_WINDOWED = 3 + 1 + 2 + 3
+# Coverage by window and by age, maturity; drifted features, bounds of prediction drift; predictions, cost; the log.
+_WINDOWED = 3 + 1 + 2 + 3 + 1
 _OF_ORDER = {"ks", "wasserstein"}  # methods that categories have no score by
 _TESTED = {"psi", "js", "ks", "chi2"}  # methods with a p-value
 

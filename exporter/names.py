@@ -124,6 +124,7 @@ MONITORING_COST_USD = _family("monitoring_cost_usd", "gauge", ("component",), Ro
 PREDICTIONS_LOGGED_TOTAL = _family("predictions_logged_total", "counter", MODEL, Row.COST, "Prediction records read and counted.")  # fmt: skip
 PREDICTIONS_SKIPPED_TOTAL = _family("predictions_skipped_total", "counter", MODEL, Row.COST, "Predictions that writers left out of the log on purpose (sampling), from counts records.")  # fmt: skip
 PREDICTIONS_DROPPED_TOTAL = _family("predictions_dropped_total", "counter", MODEL, Row.COST, "Predictions that writers lost (full queue or disk), from counts records.")  # fmt: skip
+PREDICTION_LOG_COMPLETENESS_RATIO = _family("prediction_log_completeness_ratio", "gauge", WINDOWED, Row.COST, "Prediction records read over those that the window's counts records make expect: requests less skipped. 1 when nothing is lost; what writers dropped is missing; above 1 when counts records are.")  # fmt: skip
 
 # The exporter itself.
 BUILD_INFO = _family("prediction_exporter_build_info", "gauge", ("version", "python_version"), Row.EXPORTER, "1, labelled with the exporter's version.")  # fmt: skip
@@ -138,6 +139,9 @@ STATISTIC_DURATION_SECONDS = _family("prediction_exporter_statistic_duration_sec
 INGESTION_SUCCESS = _family("prediction_exporter_ingestion_success", "gauge", (), Row.EXPORTER, "1 when the last reading of the log raised nothing, else 0.")  # fmt: skip
 LOG_BYTES_TOTAL = _family("prediction_exporter_log_bytes_total", "counter", (), Row.EXPORTER, "Bytes of log read.")  # fmt: skip
 LAG_BYTES = _family("prediction_exporter_lag_bytes", "gauge", (), Row.EXPORTER, "Bytes of log that stand on disk and are not read yet.")  # fmt: skip
+LAG_SECONDS = _family("prediction_exporter_lag_seconds", "gauge", (MODEL_NAME,), Row.EXPORTER, "How old the model's newest record was when it was last read: what writer, file and exporter delay together.")  # fmt: skip
+WRITERS = _family("prediction_exporter_writers", "gauge", ("state",), Row.EXPORTER, "Writers of the log heard since the exporter started, by state: active (a prediction within the last 10 minutes), silent (within the last day). The segments of one process are one writer's, any other file is its own.")  # fmt: skip
+OLDEST_WRITER_TIMESTAMP_SECONDS = _family("prediction_exporter_oldest_writer_timestamp_seconds", "gauge", (), Row.EXPORTER, "Newest prediction of the writer that is silent the longest, within the last day; Unix seconds.")  # fmt: skip
 CONFIG_LAST_RELOAD_SUCCESSFUL = _family("prediction_exporter_config_last_reload_successful", "gauge", (), Row.EXPORTER, "1 when the last attempt to load the configuration succeeded, else 0.")  # fmt: skip
 CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS = _family("prediction_exporter_config_last_reload_success_timestamp_seconds", "gauge", (), Row.EXPORTER, "When the configuration was last loaded with success, Unix seconds.")  # fmt: skip
 SERIES = _family("prediction_exporter_series", "gauge", (), Row.EXPORTER, "Series in the last snapshot.")  # fmt: skip

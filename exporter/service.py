@@ -25,6 +25,7 @@ from exporter.errors import ConfigError
 from exporter.ingest.engine import Delta, Period
 from exporter.ingest.ledger import Ledger
 from exporter.ingest.sources import Handle, Inode, LogReader, Piece, ahead
+from exporter.ingest.writers import Writers
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
 from exporter.snapshot import Snapshot, take_snapshot
@@ -54,6 +55,8 @@ class Health:
     evaluated: float = 0.0
     evaluation_seconds: float = 0.0
     series_dropped: int = 0
+    lag: dict[str, float] = field(default_factory=dict)
+    """Age of each model's newest record when it was read, in seconds."""
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
@@ -76,6 +79,7 @@ class Exporter:
         self._scopes: tuple[Scope, ...] = ()
         self._due = 0.0
         self._handles: dict[Inode, Handle] = {}
+        self._writers = Writers()
         self._open(Monitor.load(load_config(path), str(path)))
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -224,12 +228,15 @@ class Exporter:
                 records = self._monitor.sort(piece.records, piece.rejected, latest)
                 total.absorb(self._engine.take(records, self._buckets(records.newest)))
                 positions[piece.identity] = piece.position
+                self._writers.heard(piece.path, records.newest)
                 size += piece.size
                 if size >= _COMMIT_BYTES:
                     break
             if positions:
                 newest = max(total.newest.values(), default=-math.inf)
                 self._store.commit(total, positions, size, self._fine(newest))
+        now = time.time()
+        self._health.lag |= {model: max(now - ts, 0.0) for model, ts in total.newest.items()}
         return size >= _COMMIT_BYTES
 
     def _clean(self) -> None:
@@ -323,8 +330,19 @@ class Exporter:
             (names.STATE_BYTES, float(self._store.size)),
         ):
             yield Sample(family, (), value)
+        yield from self._freshness()
         for component, usd in self._monitoring_cost().items():
             yield Sample(names.MONITORING_COST_USD, (component,), usd)
+
+    def _freshness(self) -> Iterator[Sample]:
+        """How late records are read, and how long ago each writer was heard."""
+        for model, seconds in self._health.lag.items():
+            yield Sample(names.LAG_SECONDS, (model,), seconds)
+        if (at := self._clock()) is not None:
+            for state, count in self._writers.states(at).items():
+                yield Sample(names.WRITERS, (state,), float(count))
+        if (oldest := self._writers.oldest()) is not None:
+            yield Sample(names.OLDEST_WRITER_TIMESTAMP_SECONDS, (), oldest)
 
     def _monitoring_cost(self) -> Mapping[str, float]:
         """USD a month, at the rates seen so far."""

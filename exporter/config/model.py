@@ -36,6 +36,7 @@ class Thresholds(Section):
     auc: Share = 0.90
     baseline_ratio: Positive = Field(0.95, description="Performance over the baseline's; below warns.")
     completeness: Share = 0.99
+    log_completeness: Share = Field(0.99, description="Records read over those to expect by counts records.")
     invalid_inputs: Share = 0.01
     missing_features: Share = 0.001
     latency_p95_seconds: Positive = 0.1

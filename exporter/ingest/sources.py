@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Any, TypeVar
 
 import duckdb
@@ -45,6 +45,8 @@ class Piece:
     identity: str
     position: int
     size: int
+    path: str = ""
+    """The file's name, where the log is followed."""
 
 
 @dataclass
@@ -93,7 +95,7 @@ class LogReader:
             try:
                 for piece in self.read(file):
                     self._behind[file.path] = max(self._behind.get(file.path, 0) - piece.size, 0)
-                    yield piece
+                    yield replace(piece, path=file.path)
             except DataError as error:
                 self._refuse(file, error)
             if not file.is_plain:
@@ -210,7 +212,8 @@ class LogReader:
         for inode, handle in list(self.handles.items()):
             if not _names(handle.path, inode):
                 try:
-                    yield from self._advance(handle, torn=handle.is_quiet)
+                    for piece in self._advance(handle, torn=handle.is_quiet):
+                        yield replace(piece, path=handle.path)
                 except OSError as error:
                     log.warning("cannot read on in what was %s: %s", handle.path, error)
                     handle.active = -math.inf
