@@ -148,10 +148,11 @@ class _Job:
 def _count_file(job: _Job, reader: LogReader, file: LogFile) -> tuple[Delta, int]:
     """Count a file whole at full speed where its lines allow, else again in blocks, with each bad line counted."""
     if file.is_plain and file.size >= BULK_FROM and not reader.knows(file):
-        known = job.seen.copy()
-        try:
-            with job.ledger.trial():
-                return job.count(reader.stream(file))
-        except duckdb.Error:
-            job.seen.restore(known)
+        for attempt in (reader.stream, reader.salvage):
+            known = job.seen.copy()
+            try:
+                with job.ledger.trial():
+                    return job.count(attempt(file))
+            except duckdb.Error:
+                job.seen.restore(known)
     return job.count(reader.read(file))

@@ -16,7 +16,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import duckdb
 import msgspec
@@ -200,6 +201,16 @@ def _id(value: object) -> str | None:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+class _Mode(NamedTuple):
+    """What DuckDB does at a line that is not as declared, and what numbers are declared as."""
+
+    ignores_errors: bool
+    number: str
+
+
+_STRICT, _LENIENT = _Mode(ignores_errors=False, number="DOUBLE"), _Mode(ignores_errors=True, number="VARCHAR")
+
+
 class BulkReader:
     """Reads stretches of NDJSON through DuckDB, which parses on all its threads.
 
@@ -208,56 +219,86 @@ class BulkReader:
     """
 
     def __init__(self, schema: FeatureSchema, threads: int = 2) -> None:
-        self._schema = schema
-        self._connection = duckdb.connect(config={"threads": threads, "preserve_insertion_order": False})
-        self._connection.execute("SET TimeZone='UTC'")
+        self._schema, self._threads = schema, threads
+        self._connection = _connected(threads, in_order=False)
 
     def read(self, chunks: Iterator[bytes | memoryview]) -> Records:
         """All records of `chunks`, each of complete lines; `duckdb.Error` when a line is not as it should be.
 
         What `chunks` itself raises goes on to the caller, and nothing of it is counted.
         """
+        return self.columns(self._piped(self._connection, chunks, _STRICT))
+
+    def stream(self, path: str) -> Iterator[Records]:
+        """All records of a plain file, a batch at a time while DuckDB parses on; `duckdb.Error` as in `read`."""
+        return map(self.columns, self._batches(self._connection, path, _STRICT))
+
+    def lenient(self, chunks: Iterator[bytes | memoryview]) -> pa.Table:
+        """One row for each line of `chunks`, in order, for `columns`; `doubtful` where the line may say otherwise."""
+        return self._piped(self._in_order, chunks, _LENIENT)
+
+    def lenient_stream(self, path: str) -> Iterator[pa.Table]:
+        """The same of a plain file, a batch at a time."""
+        return self._batches(self._in_order, path, _LENIENT)
+
+    @cached_property
+    def _in_order(self) -> duckdb.DuckDBPyConnection:
+        return _connected(self._threads, in_order=True)
+
+    def _piped(
+        self, connection: duckdb.DuckDBPyConnection, chunks: Iterator[bytes | memoryview], mode: "_Mode"
+    ) -> pa.Table:
         reader, writer = os.pipe()
         _widen(writer)
         feeder = _Feeder(writer, chunks)
         feeder.start()
         try:
-            result = self._connection.sql(self._query(f"/dev/fd/{reader}"))
-            table = result.to_arrow_table() if hasattr(result, "to_arrow_table") else result.arrow()
+            result = connection.sql(self._query(f"/dev/fd/{reader}", mode))
+            return result.to_arrow_table() if hasattr(result, "to_arrow_table") else result.arrow()
         finally:
             os.close(reader)  # a feeder that still writes gets EPIPE and ends
             feeder.join()
             if feeder.error is not None:
                 raise feeder.error
-        return self._columns(table)
 
-    def stream(self, path: str) -> Iterator[Records]:
-        """All records of a plain file, a batch at a time while DuckDB parses on; `duckdb.Error` as in `read`."""
+    def _batches(self, connection: duckdb.DuckDBPyConnection, path: str, mode: "_Mode") -> Iterator[pa.Table]:
         _refuse_long_lines_of(path)
-        relation = self._connection.sql(self._query(path))
+        relation = connection.sql(self._query(path, mode))
         make = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
         for batch in make(_BATCH):
-            yield self._columns(pa.Table.from_batches([batch]))
+            yield pa.Table.from_batches([batch])
 
-    def _query(self, path: str) -> str:
+    def _query(self, path: str, mode: "_Mode") -> str:
         inner = ", ".join(f"{_quoted(name)} {'VARCHAR' if name in self._schema.category else 'DOUBLE'}"
                           for name in self._schema.names)  # fmt: skip
         columns = {"kind": "VARCHAR", "ts": "VARCHAR", "model": "VARCHAR", "version": "VARCHAR", "id": "VARCHAR"}
-        columns |= dict.fromkeys(NUMBERS, "DOUBLE") | dict.fromkeys(TEXTS, "VARCHAR") | dict.fromkeys(OBJECTS, "JSON")
-        columns["features"] = f"STRUCT({inner})"
+        columns |= dict.fromkeys(NUMBERS, mode.number) | dict.fromkeys(TEXTS, "VARCHAR")
+        columns |= dict.fromkeys(OBJECTS, "JSON") | {"features": f"STRUCT({inner})"}
         declared = ", ".join(f"{name}: {_literal(kind)}" for name, kind in columns.items())
-        top = ", ".join(name for name in columns if name not in ("ts", "features"))
+        top = ", ".join(name for name in columns if name not in ("ts", "features", *NUMBERS))
+        numbers = ", ".join(f"try_cast({name} AS DOUBLE) AS {name}" for name in NUMBERS)
         unnested = ", ".join(
             f"features.{_quoted(name)} AS {_quoted(f'features.{name}')}" for name in self._schema.names
         )
         return (
             f"SELECT coalesce(try_cast(ts AS DOUBLE), CASE WHEN regexp_full_match(upper(ts), {_literal(_MOMENT)}) "
-            f"THEN epoch(try_cast(upper(ts) AS TIMESTAMPTZ)) END) AS ts, {top}, {unnested} "
-            f"FROM read_ndjson({_literal(path)}, columns={{{declared}}}, compression='uncompressed', "
-            f"maximum_object_size={MAX_LINE}, ignore_errors=false)"
+            f"THEN epoch(try_cast(upper(ts) AS TIMESTAMPTZ)) END) AS ts, {top}, {numbers}, {unnested}"
+            f"{f', {self._doubt} AS doubtful' if mode.ignores_errors else ''} "
+            f"FROM read_ndjson({_literal(path)}, columns={{{declared}}}, compression='uncompressed', records='true', "
+            f"maximum_object_size={MAX_LINE}, ignore_errors={mode.ignores_errors})"
         )
 
-    def _columns(self, table: pa.Table) -> Records:
+    @property
+    def _doubt(self) -> str:
+        """Where a NULL may stand for something that DuckDB did not take; texts take everything."""
+        numbers = " OR ".join(f"({name} IS NOT NULL AND try_cast({name} AS DOUBLE) IS NULL)" for name in NUMBERS)
+        inner = (name for name in self._schema.names if name not in self._schema.category)
+        missing = " OR ".join(["features IS NULL", *(f"features.{_quoted(name)} IS NULL" for name in inner)])
+        return f"(kind IS NULL OR {numbers} OR (kind = 'prediction' AND ({missing})))"
+
+    def columns(self, table: pa.Table) -> Records:
+        """The records of a table as DuckDB gave it."""
+
         def column(name: str) -> pa.Array:
             return combined(table.column(name))
 
@@ -326,6 +367,12 @@ def _refuse_long_lines(view: memoryview) -> None:
     for start in range(0, len(view) - half + 1, half):
         if not any(b"\n" in bytes(view[page : page + _PAGE]) for page in range(start, start + half, _PAGE)):
             raise duckdb.InvalidInputException(f"a line near byte {start} may be longer than {MAX_LINE} bytes")
+
+
+def _connected(threads: int, *, in_order: bool) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config={"threads": threads, "preserve_insertion_order": in_order})
+    connection.execute("SET TimeZone='UTC'")
+    return connection
 
 
 def _widen(descriptor: int) -> None:

@@ -23,6 +23,7 @@ from exporter.ingest.files import UNREADABLE, LogFile, content_identity, find_fi
 from exporter.ingest.ndjson import CHUNK, MAX_LINE, BulkReader, LineReader
 from exporter.ingest.parquet import ParquetReader
 from exporter.ingest.records import Records
+from exporter.ingest.salvage import Salvage
 from exporter.ingest.schema import FeatureSchema
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class LogReader:
     def __post_init__(self) -> None:
         self._lines = LineReader(self.schema)
         self._bulk = BulkReader(self.schema)
+        self._salvage = Salvage(self._bulk, self._lines)
         self._parquet = ParquetReader(self.schema, self.only_model)
         self._reached: dict[str, int] = {}
         self._seen: dict[str, tuple[int, ...]] = {}
@@ -108,6 +110,14 @@ class LogReader:
             identity, _ = self._known(stream, torn=True) or ("", 0)
         for place, records in enumerate(self._bulk.stream(file.path)):
             yield Piece((records,), Counter(), identity, 0, 0 if place else file.size)
+        self._reached[identity] = file.size
+
+    def salvage(self, file: LogFile) -> Iterator[Piece]:
+        """As `stream`, passing over bad lines; `duckdb.Error` when that fails, with the file to be read in blocks."""
+        with file.open() as stream:
+            identity, _ = self._known(stream, torn=True) or ("", 0)
+        for place, (records, rejected) in enumerate(self._salvage.stream(file.path)):
+            yield Piece(records, rejected, identity, 0, 0 if place else file.size)
         self._reached[identity] = file.size
 
     def read(self, file: LogFile) -> Iterator[Piece]:
@@ -297,6 +307,10 @@ class LogReader:
         if end - start >= BULK_FROM:
             try:
                 return (self._bulk.read(iter([memoryview(block)[start:end]])),), Counter()
+            except duckdb.Error as error:
+                log.debug("a block has bad lines: %s", error)
+            try:
+                return self._salvage.read(memoryview(block)[start:end])
             except duckdb.Error as error:
                 log.debug("reading a block line by line: %s", error)
         records: list[Records] = []
