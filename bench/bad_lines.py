@@ -39,12 +39,9 @@ def main(folder: Path, rows: int, rounds: int) -> None:
     spoil(good, bad)
     print(f"{rows} records, {SHARE:.0%} bad{'with':>42} {'without':>10}")
     tail = [chunks(path, 20_000) for path in (bad, good)]
-    for name, read in (
-        ("live tail, line by line", lambda place: lines(monitor, tail[place])),
-        ("followed log, in blocks", lambda place: follow(monitor, (bad, good)[place])),
-        ("one-shot evaluation", lambda place: evaluate(monitor, [str((bad, good)[place])], None, time.time())),
-    ):
-        pairs(name, lambda read=read: read(0), lambda read=read: read(1), rounds)
+    pairs("live tail, line by line", lambda: lines(monitor, tail[0]), lambda: lines(monitor, tail[1]), rounds)
+    pairs("followed log, in blocks", lambda: follow(monitor, bad), lambda: follow(monitor, good), rounds)
+    pairs("one-shot evaluation", lambda: once(monitor, bad), lambda: once(monitor, good), rounds)
 
 
 def spoil(good: Path, bad: Path) -> None:
@@ -61,7 +58,8 @@ def spoil(good: Path, bad: Path) -> None:
 
 def chunks(path: Path, most: int) -> list[bytes]:
     """The file's first lines, in the pieces that the live tail reads."""
-    pieces, size = [[]], 0
+    pieces: list[list[bytes]] = [[]]
+    size = 0
     with path.open("rb") as file:
         for line, _ in zip(file, range(most), strict=False):
             if size > CHUNK:
@@ -83,6 +81,10 @@ def follow(monitor: Monitor, path: Path) -> None:
     for _ in reader.poll():
         pass
     reader.close()
+
+
+def once(monitor: Monitor, path: Path) -> None:
+    evaluate(monitor, [str(path)], None, time.time())
 
 
 if __name__ == "__main__":

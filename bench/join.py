@@ -7,7 +7,9 @@ import resource
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -15,12 +17,13 @@ import numpy as np
 import pyarrow as pa
 from pairs import pairs, seconds
 
-from exporter.ingest.ledger import Ledger
+from exporter.ingest.ledger import Ledger, Settlement
 from exporter.profile.batch import Outcomes, Predictions, Scored
 from exporter.profile.columns import TextColumn, texts_of
 
 PIECE = 60_000  # records at a time, about as many as the readers hand over
 BATCH = 10_000
+ROUNDS = 7
 DAY = 86_400.0
 
 
@@ -29,24 +32,27 @@ def main(rows: int, rounds: int) -> None:
     rng = np.random.default_rng(1)
     predicted, happened = rng.permutation(rows), rng.permutation(rows)
     print(f"{rows} predictions and as many outcomes{'ours':>20} {'floor':>10}")
-    for name, interleaved in (("predictions first", False), ("taking turns", True)):
-        pairs(f"{name}, against one hash join", lambda turns=interleaved: join(predicted, happened, turns),
-              lambda: floor(predicted, happened), rounds)  # fmt: skip
+    first = [(remember, part) for part in split(predicted)]
+    then = [(settle, part) for part in split(happened)]
+    turns = [work for both in zip(first, then, strict=True) for work in both]
+    for name, works in (("predictions first", [*first, *then]), ("taking turns", turns)):
+        pairs(f"{name}, against one hash join", partial(join, works, rows), partial(floor, predicted, happened), rounds)
     for history in (10_000, 1_000_000, 5_000_000):
         batches(history)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 
-def join(predicted: np.ndarray, happened: np.ndarray, interleaved: bool) -> int:
-    """Settle all, in a database on disk and one transaction for each piece; how many were."""
+Work = tuple[Callable[[Ledger, np.ndarray], int], np.ndarray]
+
+
+def join(works: list[Work], rows: int) -> None:
+    """Settle all, in a database on disk and one transaction for each piece."""
     with tempfile.TemporaryDirectory() as folder, connected(Path(folder)) as connection:
         ledger, settled = Ledger(connection), 0
-        pieces = [(remember, part) for part in split(predicted)], [(settle, part) for part in split(happened)]
-        turns = [work for both in zip(*pieces, strict=True) for work in both] if interleaved else sum(pieces, [])
-        for work, part in turns:
-            settled += committed(connection, lambda work=work, part=part: work(ledger, part))
-    assert settled == len(predicted)
-    return settled
+        for work, part in works:
+            with transaction(connection, "COMMIT"):
+                settled += work(ledger, part)
+    assert settled == rows
 
 
 def floor(predicted: np.ndarray, happened: np.ndarray) -> None:
@@ -63,29 +69,34 @@ def floor(predicted: np.ndarray, happened: np.ndarray) -> None:
 
 
 def batches(history: int) -> None:
-    """Print what 10,000 outcomes cost once `history` predictions are remembered: the newest ones', and any ones'."""
+    """Print what 10,000 outcomes cost once `history` predictions are remembered: of the newest ones, and of any."""
     with tempfile.TemporaryDirectory() as folder, connected(Path(folder)) as connection:
         ledger, rng = Ledger(connection), np.random.default_rng(2)
         for part in split(np.arange(history)):
-            committed(connection, lambda part=part: remember(ledger, part))
+            with transaction(connection, "COMMIT"):
+                remember(ledger, part)
         connection.execute("CHECKPOINT")
         size = sum(file.stat().st_size for file in Path(folder).iterdir())
         newest = np.arange(max(history - 10 * BATCH, 0), history)
-        for name, among in (("the newest 100,000", newest), ("all", np.arange(history))):
-            taken = [
-                seconds(lambda: committed(connection, lambda: settle(ledger, rng.choice(among, BATCH, replace=False))))
-                for _ in range(7)
-            ]
+        for name, among in (("the newest 100,000", newest), ("any", np.arange(history))):
+            taken = [settled_in(connection, rng.choice(among, BATCH, replace=False)) for _ in range(ROUNDS)]
             said = f"{1_000 * statistics.median(taken):.0f} ms ({1_000 * min(taken):.0f} to {1_000 * max(taken):.0f})"
             print(f"{BATCH} outcomes of {name} of {history} predictions: {said}", flush=True)
         print(f"  {size / history:.0f} bytes a prediction on disk")
 
 
-def committed(connection: duckdb.DuckDBPyConnection, work: Callable[[], int]) -> int:
+def settled_in(connection: duckdb.DuckDBPyConnection, numbers: np.ndarray) -> float:
+    """How long outcomes take that are the first of their predictions; nothing stays."""
+    ledger = Ledger(connection)
+    with transaction(connection, "ROLLBACK"):
+        return seconds(lambda: settle(ledger, numbers))
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection, end: str) -> Iterator[None]:
     connection.execute("BEGIN")
-    done = work()
-    connection.execute("COMMIT")
-    return done
+    yield
+    connection.execute(end)
 
 
 def connected(folder: Path) -> duckdb.DuckDBPyConnection:
@@ -103,9 +114,8 @@ def settle(ledger: Ledger, numbers: np.ndarray) -> int:
     return labelled(ledger.settle("m", labels(numbers)))
 
 
-def labelled(settlement: object) -> int:
-    first = settlement.first  # type: ignore[attr-defined]  # the ledger's answer
-    return 0 if first is None else len(first.delay)
+def labelled(settlement: Settlement) -> int:
+    return 0 if settlement.first is None else len(settlement.first.delay)
 
 
 def predictions(numbers: np.ndarray) -> Predictions:

@@ -1,7 +1,8 @@
 """Bulk reading that goes on at bad lines: DuckDB passes over them, and they alone are read again line by line.
 
 DuckDB, told to ignore errors, gives one row for each line, in order, with NULL in place of what it cannot take. So
-every row in which such a NULL may stand is looked up in the text; the others are as the strict reading gives them.
+every row in which such a NULL may stand is looked up in the text; the others are as the strict reading gives them. But
+for one thing that JSON leaves open: of a key that stands twice in a line the first counts here, the last elsewhere.
 """
 
 import mmap
