@@ -7,7 +7,7 @@ import resource
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -45,7 +45,7 @@ def main(rows: int, rounds: int) -> None:
 Work = tuple[Callable[[Ledger, np.ndarray], int], np.ndarray]
 
 
-def join(works: list[Work], rows: int) -> None:
+def join(works: Sequence[Work], rows: int) -> None:
     """Settle all, in a database on disk and one transaction for each piece."""
     with tempfile.TemporaryDirectory() as folder, connected(Path(folder)) as connection:
         ledger, settled = Ledger(connection), 0

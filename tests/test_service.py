@@ -289,7 +289,7 @@ def test_performance_waits_for_its_labels_to_mature(tmp_path: Path, make: Make) 
     # The newest outcome comes just before the sixth hour ends: the fourth is the last whole one that is an hour old.
     assert found[names.MODEL_ACCURACY.name, "churn", "v1", "1d"] == 360 / 480
     assert found[names.MODEL_ACCURACY.name, "churn", "v1", "1h"] == 0
-    assert found[names.MODEL_OUTCOME_COVERAGE_BY_AGE_RATIO.name, "churn", "v1", "1h"] == 1
+    assert found[names.MODEL_OUTCOME_COVERAGE_BY_AGE_RATIO.name, "1h", "churn", "v1"] == 1
     assert 0 < found[names.MODEL_OUTCOME_MATURITY_RATIO.name, "churn", "v1", "1h"] <= 1
 
 
