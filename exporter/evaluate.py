@@ -11,11 +11,12 @@ import duckdb
 
 from exporter.cohorts import Cohorts, Stretch
 from exporter.errors import DataError
+from exporter.ingest.blocks import BULK_FROM
 from exporter.ingest.engine import Delta, Engine, Period
 from exporter.ingest.files import LogFile, find_files, likely_newest
 from exporter.ingest.records import Sorted
 from exporter.ingest.seen import SeenIds
-from exporter.ingest.sources import BULK_FROM, LogReader, Piece, ahead
+from exporter.ingest.sources import LogReader, Piece, ahead
 from exporter.ingest.transient import TransientLedger
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples

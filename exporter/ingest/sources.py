@@ -16,19 +16,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import IO, Any, TypeVar
 
-import duckdb
-
 from exporter.errors import DataError
+from exporter.ingest.blocks import Blocks
 from exporter.ingest.files import UNREADABLE, LogFile, content_identity, find_files, parquet_identity
-from exporter.ingest.ndjson import CHUNK, MAX_LINE, BulkReader, LineReader
+from exporter.ingest.ndjson import MAX_LINE
 from exporter.ingest.parquet import ParquetReader
 from exporter.ingest.records import Records
-from exporter.ingest.salvage import Salvage
 from exporter.ingest.schema import FeatureSchema
 
 log = logging.getLogger(__name__)
 
-BULK_FROM = 1024 * 1024  # bytes; below, DuckDB's fixed cost of 9 ms outweighs its speed (bench/README.md)
 BLOCK = 8 * 1024 * 1024  # bytes of NDJSON in one piece: bounds memory, and how long a copy of it holds up a scrape
 QUIET_SECONDS = 60.0  # after which a file's handle is closed: writers reopen rotated files within seconds
 MAX_OPEN = 256  # handles; the customary limit of a process is 1,024
@@ -79,9 +76,7 @@ class LogReader:
     """Plain files held open; a reader that takes another's place goes on with them."""
 
     def __post_init__(self) -> None:
-        self._lines = LineReader(self.schema)
-        self._bulk = BulkReader(self.schema)
-        self._salvage = Salvage(self._bulk, self._lines)
+        self._blocks = Blocks(self.schema)
         self._parquet = ParquetReader(self.schema, self.only_model)
         self._reached: dict[str, int] = {}
         self._seen: dict[str, tuple[int, ...]] = {}
@@ -108,7 +103,7 @@ class LogReader:
         """A whole plain file at full speed; `duckdb.Error` at a line that is not as it should be."""
         with file.open() as stream:
             identity, _ = self._known(stream, torn=True) or ("", 0)
-        for place, records in enumerate(self._bulk.stream(file.path)):
+        for place, records in enumerate(self._blocks.bulk.stream(file.path)):
             yield Piece((records,), Counter(), identity, 0, 0 if place else file.size)
         self._reached[identity] = file.size
 
@@ -116,7 +111,7 @@ class LogReader:
         """As `stream`, passing over bad lines; `duckdb.Error` when that fails, with the file to be read in blocks."""
         with file.open() as stream:
             identity, _ = self._known(stream, torn=True) or ("", 0)
-        for place, (records, rejected) in enumerate(self._salvage.stream(file.path)):
+        for place, (records, rejected) in enumerate(self._blocks.salvage.stream(file.path)):
             yield Piece(records, rejected, identity, 0, 0 if place else file.size)
         self._reached[identity] = file.size
 
@@ -297,29 +292,11 @@ class LogReader:
             if taken:
                 position += taken
                 self._reached[identity] = position
-                records, rejected = self._parse(block, start, end)
+                records, rejected = self._blocks.read(block, start, end)
                 rejected["oversized"] += oversized
                 yield Piece(records, +rejected, identity, position, taken)
         if fault is not None:
             raise fault
-
-    def _parse(self, block: bytes, start: int, end: int) -> tuple[tuple[Records, ...], Counter[str]]:
-        if end - start >= BULK_FROM:
-            try:
-                return (self._bulk.read(iter([memoryview(block)[start:end]])),), Counter()
-            except duckdb.Error as error:
-                log.debug("a block has bad lines: %s", error)
-            try:
-                return self._salvage.read(memoryview(block)[start:end])
-            except duckdb.Error as error:
-                log.debug("reading a block line by line: %s", error)
-        records: list[Records] = []
-        rejected = Counter[str]()
-        for chunk in _chunks(block, start, end):
-            read, refused = self._lines.read(chunk)
-            records += read
-            rejected += refused
-        return tuple(records), rejected
 
 
 def _read_block(stream: IO[bytes], rest: bytes) -> tuple[bytes, bool, Exception | None]:
@@ -358,15 +335,6 @@ def _is_record(line: bytes) -> bool:
         return isinstance(json.loads(line), dict)
     except (ValueError, RecursionError):
         return False
-
-
-def _chunks(block: bytes, start: int, end: int) -> Iterator[bytes]:
-    while start < end:
-        cut = block.rfind(b"\n", start, min(start + CHUNK, end)) + 1
-        if cut <= start:
-            cut = block.find(b"\n", start, end) + 1 or end
-        yield block[start:cut]
-        start = cut
 
 
 def _skip(stream: IO[bytes], count: int) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.ingest import sources
+from exporter.ingest import blocks, sources
 from exporter.ingest.files import find_files
 from exporter.ingest.sources import LogReader, ahead
 from predlog import PredictionLog
@@ -284,7 +284,7 @@ def test_one_shot_reading_takes_a_torn_line_for_a_line(tmp_path: Path) -> None:
 def test_large_and_small_blocks_read_alike(tmp_path: Path) -> None:
     path = tmp_path / "x.ndjson"
     path.write_bytes(some(0, 8_000))
-    assert path.stat().st_size > sources.BULK_FROM
+    assert path.stat().st_size > blocks.BULK_FROM
     assert Counter(Follower(path).poll()) == Counter(ids(0, 8_000))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "BLOCK", 64 * 1024)
