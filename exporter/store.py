@@ -5,6 +5,7 @@ is killed when. The buckets of the last `reach` seconds, which windows need, are
 """
 
 import logging
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -148,8 +149,12 @@ class Store:
 
     def window(self, model: str, version: str, at: float, length: int) -> Profile:
         """The sum of the buckets of the window of `length` seconds that ends at `at`."""
-        since = window_start(at, length)
-        parts = [packed for start, packed in self._buckets[model, version].items() if since <= start <= at]
+        return self.stretch(model, version, Stretch(window_start(at, length), math.floor(at) + 1))
+
+    def stretch(self, model: str, version: str, of: Stretch) -> Profile:
+        """The sum of the buckets of a stretch."""
+        buckets = self._buckets[model, version].items()
+        parts = [packed for start, packed in buckets if of.first <= start < of.last]
         layout = self._layouts[model]
         return Profile(layout, sum_packed(parts, layout.size))
 
@@ -330,7 +335,7 @@ def _connect(path: Path | None) -> duckdb.DuckDBPyConnection:
 
 def _ledger_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
     present = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    return sorted(present & {"predictions", "waiting"})
+    return sorted(present & {"labels", "predictions", "waiting"})
 
 
 def _binary_array(values: Sequence[bytes]) -> pa.Array:

@@ -218,7 +218,7 @@ def test_another_baseline_starts_its_model_anew_and_keeps_positions(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     Ledger(store.connection, exact=True)
-    store.connection.execute("INSERT INTO waiting VALUES ('churn', 'a', 0, '1'), ('price', 'a', 0, '1')")
+    store.connection.execute("INSERT INTO labels VALUES (0, 'churn', '1', 0, 0), (1, 'price', '1', 0, 0)")
     commit(store, delta((START, 1)), {"a": 10})
     again = reopened(store, tmp_path, {**LAYOUTS, "churn": Layout(Baseline.from_json(other_baseline(), "other"))})
     assert "churn: the baseline is another one than before" in caplog.text
@@ -227,7 +227,7 @@ def test_another_baseline_starts_its_model_anew_and_keeps_positions(
     assert again.errors("churn", "v1", "records") == {}
     assert again.positions == {"a": 10}
     assert again.totals.accepted == {"prediction": 1}
-    assert again.connection.execute("SELECT model FROM waiting").fetchall() == [("price",)]
+    assert again.connection.execute("SELECT model FROM labels").fetchall() == [("price",)]
     again.close()
 
 
