@@ -40,10 +40,12 @@ CONTESTANTS = (
     Contestant(
         "Evidently DataDriftPreset", "evidently_preset", ("evidently>=0.7.23", "pandas<3", "pyarrow"), slow=True
     ),
-    Contestant("whylogs profile", "whylogs_profile", ("whylogs>=1.6.4", "numpy<2", "pandas<3", "pyarrow"), slow=True),
+    Contestant(
+        "whylogs profile", "whylogs_profile", ("whylogs>=1.6.4", "numpy<2", "pandas<3", "pyarrow<20"), slow=True
+    ),
     Contestant("popmon stability metrics", "popmon_metrics", ("popmon>=1.4.12", "pandas<3", "pyarrow")),
     Contestant("NannyML univariate", "nannyml_univariate", ("nannyml>=0.13.1", "statsmodels", "pandas<3", "pyarrow")),
-    Contestant("alibi-detect TabularDrift", "alibi_tabular", ("alibi-detect>=0.13.0", "pandas<3", "pyarrow")),
+    Contestant("alibi-detect TabularDrift", "alibi_tabular", ("alibi-detect>=0.13.0", "pandas<3", "pyarrow<20")),
     Contestant("frouros PSI, 40 numeric columns", "frouros_psi", ("frouros>=0.9.0", "pyarrow")),
 )
 SLOW_ROUNDS = 2
