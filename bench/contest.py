@@ -17,11 +17,12 @@ BENCH = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Run:
-    """What one process told: seconds, scores made, peak memory in bytes."""
+    """What one process told: seconds (`cpu`: of the processors, for both), scores made, peak memory in bytes."""
 
     version: str
     read: float
     work: float
+    cpu: float
     scores: int
     peak: int
 

@@ -19,8 +19,9 @@ from contest import JobError, Run, median, ratio, run_job, write_data
 ROWS, REFERENCE_ROWS = 1_000_000, 100_000
 OURS = "ours_evaluate"
 HEAD = (
-    "| | version | scores | read, s | work, s | work / ours | read + work / ours | peak, MiB | peak / ours | runs |\n"
-    "|---|---|---|---|---|---|---|---|---|---|"
+    "| | version | scores | read, s | work, s | CPU, s | peak, MiB "
+    "| work / ours | read + work / ours | CPU / ours | peak / ours | runs |\n"
+    f"|{'---|' * 12}"
 )
 
 
@@ -110,18 +111,18 @@ def _print(racing: Sequence[Racer]) -> None:
     if not every:
         return
     print(HEAD)
-    print(_row("ours, from the Parquet", every, "1", "1", "1"))
+    print(_row("ours, from the Parquet", every, [1] * 4))
     for racer in racing:
-        pairs, theirs = racer.pairs, [run for _, run in racer.pairs]
-        work = ratio(pairs, lambda run: run.work, to=lambda run: run.seconds) if racer.contestant.needs else ""
-        ratios = work, ratio(pairs, lambda run: run.seconds), ratio(pairs, lambda run: run.peak)
-        print(_row(racer.contestant.name, theirs, *ratios))
+        work = ratio(racer.pairs, lambda run: run.work, to=lambda run: run.seconds) if racer.contestant.needs else ""
+        others = (lambda run: run.seconds, lambda run: run.cpu, lambda run: run.peak)
+        ratios = [work, *(ratio(racer.pairs, of) for of in others)]
+        print(_row(racer.contestant.name, [theirs for _, theirs in racer.pairs], ratios))
 
 
-def _row(name: str, runs: Sequence[Run], work: str, seconds: str, peak: str) -> str:
-    read, worked = (f"{median(runs, of):.2f}" for of in (lambda run: run.read, lambda run: run.work))
+def _row(name: str, runs: Sequence[Run], ratios: Sequence[object]) -> str:
+    seconds = [f"{median(runs, of):.2f}" for of in (lambda run: run.read, lambda run: run.work, lambda run: run.cpu)]
     mebibytes = f"{median(runs, lambda run: run.peak) / 2**20:.0f}"
-    cells = name, runs[0].version, runs[0].scores, read, worked, work, seconds, mebibytes, peak, len(runs)
+    cells = (name, runs[0].version, runs[0].scores, *seconds, mebibytes, *ratios, len(runs))
     return f"| {' | '.join(map(str, cells))} |"
 
 

@@ -19,18 +19,20 @@ def run(
 
     `load(path)` makes of the reference whatever can be made before current data comes; `read(path)` brings the current
     data into the form that `work(reference, current)` takes, which returns how many scores it made. Imports and `load`
-    are not timed. A first round over few rows loads what is loaded late and compiles what is compiled late.
+    are not timed. `cpu` is what both took of the processors, all threads together. A first round over few rows loads
+    what is loaded late and compiles what is compiled late.
     """
     folder = Path(sys.argv[1])
     reference = load(folder / "reference.parquet")
     work(reference, read(folder / "few.parquet"))
-    started = time.perf_counter()
+    started, spent = time.perf_counter(), time.process_time()
     current = read(folder / "current.parquet")
     ready = time.perf_counter()
     scores = work(reference, current)
-    done = time.perf_counter()
+    done, cpu = time.perf_counter(), time.process_time() - spent
     peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # Linux counts in KiB
-    told = {"version": version, "read": ready - started, "work": done - ready, "scores": scores, "peak": peak}
+    seconds = {"read": ready - started, "work": done - ready, "cpu": cpu}
+    told = {"version": version, **seconds, "scores": scores, "peak": peak}
     print("\n" + json.dumps(told))
 
 
