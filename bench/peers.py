@@ -80,10 +80,14 @@ class Racer:
             return
         ours = run_job(OURS, data)
         try:
-            self.pairs.append((ours, run_job(self.contestant.job, data, self.python)))
+            theirs = run_job(self.contestant.job, data, self.python)
         except JobError as error:
             self.is_out = True
             print(f"skipped: {self.contestant.name} fails: {error}", flush=True)
+        else:
+            self.pairs.append((ours, theirs))
+            times = (f"{run.seconds:.2f} s (CPU {run.cpu:.2f})" for run in (ours, theirs))
+            print(f"{self.contestant.name}: ours and theirs {', '.join(times)}", file=sys.stderr, flush=True)
 
 
 def _environment(one: Contestant, folder: Path, python: str) -> Path | None:
@@ -98,7 +102,7 @@ def _environment(one: Contestant, folder: Path, python: str) -> Path | None:
     if not complete.exists() or complete.read_text() != wanted:
         folder.mkdir(parents=True, exist_ok=True)
         with log.open("w") as out:
-            for command in (python, "-m", "venv", "--clear", home), (home / "bin/pip", "install", *one.needs):
+            for command in [python, "-m", "venv", "--clear", str(home)], [f"{home}/bin/pip", "install", *one.needs]:
                 if subprocess.run(command, stdout=out, stderr=out, check=False).returncode:
                     print(f"skipped: {one.name} does not install; {log} says why", flush=True)
                     return None

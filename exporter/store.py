@@ -210,8 +210,8 @@ class Store:
         parts: dict[Key, list[Packed]] = defaultdict(list)
         for (model, version, start), packed in delta.profiles.items():
             parts[model, version, _rolled(start, fine)] += packed
-        for (model, version, start), packed in self._changing(set(parts), fine):
-            parts[model, version, _rolled(start, fine)].append(packed)
+        for (model, version, start), bucket in self._changing(set(parts), fine):
+            parts[model, version, _rolled(start, fine)].append(bucket)
         return {
             key: found[0] if len(found) == 1 else Packed.of(sum_packed(found, self._layouts[key[0]].size))
             for key, found in parts.items()

@@ -36,11 +36,11 @@ def run(
     print("\n" + json.dumps(told))
 
 
-def numbers(columns: Iterable[str]) -> list[str]:
+def numbers(columns: Iterable[Any]) -> list[str]:
     """The columns of features that are numbers."""
     return [name for name in columns if name.startswith("features.n")]
 
 
-def categories(columns: Iterable[str]) -> list[str]:
+def categories(columns: Iterable[Any]) -> list[str]:
     """The columns of features that are categories."""
     return [name for name in columns if name.startswith("features.c")]
