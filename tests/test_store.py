@@ -247,9 +247,21 @@ def test_longer_windows_find_their_buckets_after_reopening(store: Store, tmp_pat
     short = reopened(store, tmp_path, longest=HOUR)
     for day in range(5):
         commit(short, delta((START + day * DAY, day)))
-    assert len(short._buckets["churn", "v1"]) == 1, "memory holds what the windows need"
+    assert len(short._buckets["churn", "v1"]) == 3, "memory holds two days, in which buckets still change"
     again = reopened(short, tmp_path, longest=WEEK)
     assert again.window("churn", "v1", START + 4 * DAY, WEEK).vector.sum() == 5
+    again.close()
+
+
+def test_late_records_join_a_bucket_that_memory_no_longer_holds(store: Store, tmp_path: Path) -> None:
+    short = reopened(store, tmp_path, longest=HOUR)
+    commit(short, delta((START + BUCKET, 1)))
+    commit(short, delta((START + 5 * DAY, 2)), fine=fine_since(START + 5 * DAY))
+    assert list(short._buckets["churn", "v1"]) == [int(START + 5 * DAY)]
+    commit(short, delta((START + 2 * BUCKET, 3), (START + 5 * DAY, 4)), fine=short.fine)
+    assert short.connection.execute("SELECT count(*) FROM buckets").fetchone() == (2,)
+    again = reopened(short, tmp_path)
+    assert again.window("churn", "v1", START + 5 * DAY, WEEK).vector[1:5].tolist() == [1, 1, 1, 1]
     again.close()
 
 
