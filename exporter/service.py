@@ -24,6 +24,8 @@ from exporter.errors import ConfigError
 from exporter.ingest.engine import Delta, Period
 from exporter.ingest.ledger import Ledger
 from exporter.ingest.sources import Handle, Inode, LogReader, Piece, ahead
+from exporter.intake.intake import Intake
+from exporter.intake.keeper import Keeper
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
 from exporter.snapshot import Snapshot, take_snapshot
@@ -75,6 +77,7 @@ class Exporter:
         self._scopes: tuple[Scope, ...] = ()
         self._due = 0.0
         self._handles: dict[Inode, Handle] = {}
+        self._keeper = Keeper()
         self._open(self._load())
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -91,11 +94,17 @@ class Exporter:
     def _open(self, monitor: Monitor) -> None:
         """Work with `monitor` and its state from now on; ConfigError when that state cannot be used."""
         config = monitor.config
-        self._store = Store(config.resolve(config.state), monitor.layouts, monitor.reach)
-        self._monitor = monitor
+        store = Store(config.resolve(config.state), monitor.layouts, monitor.reach)
+        try:
+            self._keeper.adopt(monitor)
+        except ConfigError:
+            store.close()
+            raise
+        self._store, self._monitor = store, monitor
         self._engine = monitor.engine(Ledger(self._store.connection))
         self._share_knowledge()
         paths = [source.path if "://" in source.path else str(config.resolve(source.path)) for source in config.log]
+        paths += self._keeper.paths
         positions = self._store.positions
         self._reader = LogReader(paths, monitor.schema, monitor.only_model, positions, handles=self._handles)
         self._is_open = True
@@ -122,6 +131,7 @@ class Exporter:
         if self._thread.is_alive():
             self._thread.join()
         self._reader.close()
+        self._keeper.close()
         self._close()
 
     # What the web server asks for.
@@ -137,6 +147,11 @@ class Exporter:
     def ready(self) -> bool:
         """Whether there is a snapshot to scrape."""
         return self._exposition is not None
+
+    @property
+    def intake(self) -> Intake | None:
+        """The HTTP intake in force; None while none is configured."""
+        return self._keeper.intake
 
     def reload(self) -> Sequence[str]:
         """Load the configuration file anew; its problems when the old one stays in force."""
@@ -201,8 +216,10 @@ class Exporter:
             self._clean()
             with closing(ahead(self._reader.poll())) as pieces:
                 while self._read_some(pieces) and not (self._stop.is_set() or self._asked):
+                    self._keeper.clear(self._store, self._reader)
                     self._evaluate_if_due()
                     self._clean()
+            self._keeper.clear(self._store, self._reader)
         except Exception as error:  # noqa: BLE001 - told by `_ingested`; whatever it is, the metrics go on
             self._ingested(error)
             self._close()  # a database that failed may be of no more use; the committed state is loaded again
@@ -245,6 +262,7 @@ class Exporter:
         orphans = Delta()
         with self._store.transaction():
             orphans.rejected["orphan_outcome"] = self._engine.expire(now - parse_duration(config.outcomes.horizon))
+            self._keeper.forget(self._store)
             self._store.forget(now - parse_duration(config.limits.retention))
             self._store.commit(orphans, {}, 0, self._store.fine)
         self._share_knowledge()
@@ -327,6 +345,7 @@ class Exporter:
             (names.STATE_BYTES, float(self._store.size)),
         ):
             yield Sample(family, (), value)
+        yield from self._keeper.samples()
         for component, usd in self._monitoring_cost().items():
             yield Sample(names.MONITORING_COST_USD, (component,), usd)
 

@@ -7,6 +7,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from exporter.config.alerting import Alerting
 from exporter.config.base import Duration, NonNegative, Positive, Section, parse_duration
+from exporter.config.intake import Intake
 from exporter.config.model import Model
 
 
@@ -77,6 +78,7 @@ class Config(Section):
 
     state: Path = Field(Path("state"), description="Folder of the embedded database.")
     log: tuple[LogSource, ...] = Field(min_length=1)
+    intake: Intake | None = None
     evaluation: Evaluation = Evaluation()
     models: tuple[Model, ...] = Field(min_length=1)
     outcomes: Outcomes = Outcomes()

@@ -78,22 +78,36 @@ class LineReader:
 
     def read(self, text: bytes) -> tuple[list[Records], Counter[str]]:
         """The records of `text`, and how many lines were refused for which reason; blank lines are none."""
-        good: list[Any] = []
-        mended: list[Any] = []
-        rejected = Counter[str]()
-        for entry in text.split(b"\n"):
+        good, mended, refused = self._lines(text)
+        parts = [(good, _typed_numbers), (mended, numbers_of)]
+        records = [self._columns([line for _, line in lines], numeric) for lines, numeric in parts if lines]
+        return records, Counter(reason for _, reason in refused)
+
+    def outline(self, text: bytes) -> tuple[list[tuple[list[int], Records]], list[tuple[int, str]]]:
+        """As `read`, but without features, which no record is refused for, and with each line's number from 0."""
+        good, mended, refused = self._lines(text)
+        parts = [(good, _typed_numbers), (mended, numbers_of)]
+        records = [([number for number, _ in lines], _records([line for _, line in lines], {}, numeric))
+                   for lines, numeric in parts if lines]  # fmt: skip
+        return records, refused
+
+    def _lines(self, text: bytes) -> tuple[list[tuple[int, Any]], list[tuple[int, Any]], list[tuple[int, str]]]:
+        """Lines decoded, lines mended and lines refused, with their numbers."""
+        good: list[tuple[int, Any]] = []
+        mended: list[tuple[int, Any]] = []
+        refused: list[tuple[int, str]] = []
+        for number, entry in enumerate(text.split(b"\n")):
             if len(entry) > MAX_LINE:
-                rejected["oversized"] += 1
+                refused.append((number, "oversized"))
                 continue
             try:
-                good.append(self._decode(entry))
+                good.append((number, self._decode(entry)))
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 if (line := self._mend(entry)) is not None:
-                    mended.append(line)
+                    mended.append((number, line))
                 elif entry.strip():
-                    rejected["malformed"] += 1
-        parts = [(good, _typed_numbers), (mended, numbers_of)]
-        return [self._columns(lines, numeric) for lines, numeric in parts if lines], rejected
+                    refused.append((number, "malformed"))
+        return good, mended, refused
 
     def _mend(self, entry: bytes) -> Any:
         """The line as Python reads it, types unchecked; None when it is no JSON object."""

@@ -9,7 +9,7 @@ import logging
 import math
 import os
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -83,13 +83,16 @@ class LogReader:
         self._seen: dict[str, tuple[int, ...]] = {}
         self._refused: dict[str, str] = {}
         self._behind: dict[str, int] = {}
+        self._released: deque[tuple[str, Sequence[str]]] = deque()
 
     def poll(self) -> Iterator[Piece]:
         """Everything new, file by file; the caller commits each piece's position."""
+        self._let_go()
         changed = self._changed()
         unchanged = {path: rest for path, rest in self._behind.items() if path in self._seen}
         self._behind = unchanged | {file.path: self._unread(file) for file in changed}
         for file in changed:
+            self._let_go()
             try:
                 for piece in self.read(file):
                     self._behind[file.path] = max(self._behind.get(file.path, 0) - piece.size, 0)
@@ -135,6 +138,18 @@ class LogReader:
         """Go back to the committed positions, after a commit that failed."""
         self._reached.clear()
         self._seen.clear()
+
+    def release(self, path: str, identities: Sequence[str]) -> None:
+        """Let go, soon, of a file that was deleted on purpose, so that its disk is free; from any thread."""
+        self._released.append((path, identities))
+
+    def _let_go(self) -> None:
+        while self._released:
+            path, identities = self._released.popleft()
+            for inode in [inode for inode, handle in self.handles.items() if handle.path == path]:
+                self.handles.pop(inode).stream.close()
+            for identity in identities:
+                self._reached.pop(identity, None)
 
     def close(self) -> None:
         """Let go of all files."""
