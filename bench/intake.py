@@ -4,21 +4,24 @@ usage: python bench/intake.py [FOLDER] [SECONDS]
 """
 
 import http.client
+import itertools
 import multiprocessing
 import os
 import statistics
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import data
 import zstandard
 from serving import _configured, _total
 
+from exporter import names
 from exporter.demo.processes import Server, Servers, free_port
 from exporter.demo.stage import start_exporter
-from exporter import names
 
 BATCH = 500
 SENDERS = 4  # connections that each wait for their answer before they send on
@@ -65,12 +68,12 @@ def measure(folder: Path, servers: Servers, encoding: str, seconds: float) -> No
     )
 
 
-def send(url: str, folder: Path, encoding: str, stop, sent) -> None:
+def send(url: str, folder: Path, encoding: str, stop: Any, sent: Any) -> None:
     """Post bodies over some connections until told to stop; counts acknowledged records."""
     with (folder / "current.ndjson").open("rb") as file:
-        bodies = [b"".join(next(file) for _ in range(BATCH)).replace(b'"id":', b'"x":') for _ in range(BODIES)]
-    if encoding == "zstd":
-        bodies = [zstandard.compress(body) for body in bodies]
+        bodies = [b"".join(next(file) for _ in range(BATCH)) for _ in range(BODIES)]
+    numbers = itertools.count()
+    pack = partial(zstandard.compress, level=1) if encoding == "zstd" else bytes
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Encoding": encoding, "Content-Type": "application/x-ndjson"}
     host = url.removeprefix("http://")
 
@@ -78,7 +81,8 @@ def send(url: str, folder: Path, encoding: str, stop, sent) -> None:
         connection = http.client.HTTPConnection(host, timeout=60)
         while not stop.is_set():
             place += 1
-            connection.request("POST", "/v1/records", bodies[place % BODIES], headers)
+            fresh = bodies[place % BODIES].replace(b'"id":"r-', b'"id":"%08d-' % next(numbers))
+            connection.request("POST", "/v1/records", pack(fresh), headers)
             answer = connection.getresponse()
             text = answer.read()
             if answer.status == 200:
