@@ -218,6 +218,7 @@ def _taken() -> Panel:
     queries = [
         Query(per_second(names.INTAKE_RECORDS_TOTAL), "taken", hue(GOOD)),
         Query(per_second_by(names.INTAKE_REFUSED_RECORDS_TOTAL, "reason"), "{{reason}}"),
+        Query(per_second_by(names.INTAKE_UNMATCHED_HALVES_TOTAL, "half"), "{{half}} without its other half"),
         Query(per_second(names.INTAKE_BYTES_TOTAL), "bytes", hue(NOTE) | {"unit": "binBps"}),
     ]
     return trend("Intake: records", text, queries, size=(8, 8), unit="suffix: /s", floor=0, empty=OFF)
@@ -230,7 +231,10 @@ def _spool(config: Config) -> Panel:
         bad="Climbing towards the dashed line: records come faster than they are read, or reading fails.",
         do="See whether reading the log failed; give the exporter more processor time, or sample at the sender.",
     )
-    queries = [Query(by("max", select(names.INTAKE_SPOOL_BYTES)), "spool", hue(WARN))]
+    queries = [
+        Query(by("max", select(names.INTAKE_SPOOL_BYTES)), "spool", hue(WARN)),
+        Query(by("sum", select(names.INTAKE_WAITING_HALVES)), "waiting halves", hue(NOTE) | {"unit": "none"}),
+    ]
     limit = fixed("intake.max_spool", config.intake.max_spool) if config.intake else Limit()
     return trend("Intake: spool", text, queries, size=(8, 8), unit="bytes", floor=0, limit=limit, empty=OFF)
 

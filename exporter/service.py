@@ -21,6 +21,7 @@ from exporter import names
 from exporter.collector import cut, render, series_of
 from exporter.config import Costs, load_config, parse_duration
 from exporter.errors import ConfigError
+from exporter.formats.targets import Targets
 from exporter.ingest.engine import Delta, Period
 from exporter.ingest.ledger import Ledger
 from exporter.ingest.sources import Handle, Inode, LogReader, Piece, ahead
@@ -103,10 +104,11 @@ class Exporter:
         self._store, self._monitor = store, monitor
         self._engine = monitor.engine(Ledger(self._store.connection))
         self._share_knowledge()
-        paths = [source.path if "://" in source.path else str(config.resolve(source.path)) for source in config.log]
-        paths += self._keeper.paths
-        positions = self._store.positions
-        self._reader = LogReader(paths, monitor.schema, monitor.only_model, positions, handles=self._handles)
+        paths = [*map(config.locate, config.log), *self._keeper.paths]
+        self._reader = LogReader(
+            paths, monitor.schema, monitor.only_model, self._store.positions, handles=self._handles,
+            translations=Targets(config, monitor.baselines).of_log(),
+        )  # fmt: skip
         self._is_open = True
         self._cleaned = -math.inf
 

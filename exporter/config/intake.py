@@ -1,4 +1,4 @@
-"""Where records come in over HTTP; off while there is no such section."""
+"""Where records come in over HTTP (off while there is no such section), and whose foreign records are."""
 
 from pathlib import Path
 
@@ -7,6 +7,20 @@ from pydantic import Field
 from exporter.config.base import Section
 
 _MIB = 2**20
+
+
+class Foreign(Section):
+    """Whose records are that do not say it in our words."""
+
+    model: str = Field(min_length=1, description="The model that the records are of.")
+    version: str = Field("default", min_length=1, max_length=128, description="Of records that name no version.")
+    features: tuple[str, ...] = Field((), description="Names of inputs that come by position, in order.")
+
+
+class Service(Foreign):
+    """A service elsewhere whose requests and responses are sent to the intake."""
+
+    name: str = Field(min_length=1, description="As KServe calls it, or as the parameter `service` says.")
 
 
 class Intake(Section):
@@ -20,4 +34,7 @@ class Intake(Section):
     )
     max_spool: int = Field(
         1024 * _MIB, ge=_MIB, description="Bytes taken and not read yet; beyond, senders are told to come back later."
+    )
+    services: tuple[Service, ...] = Field(
+        (), description="Services whose name is not their model's, or whose inputs come by position."
     )

@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from typing import IO, Any, TypeVar
 import duckdb
 
 from exporter.errors import DataError
+from exporter.formats.common import Translated
 from exporter.ingest.blocks import after_newline, chunks, end_of_lines, is_record, read_block, skip
 from exporter.ingest.files import UNREADABLE, LogFile, content_identity, find_files, parquet_identity
 from exporter.ingest.ndjson import MAX_LINE, BulkReader, LineReader
@@ -74,6 +75,8 @@ class LogReader:
     """False for one-shot work: a last line without its newline counts as a line."""
     handles: dict[Inode, Handle] = field(default_factory=dict)
     """Plain files held open; a reader that takes another's place goes on with them."""
+    translations: Mapping[str, Callable[[bytes], Translated]] = field(default_factory=dict)
+    """By path: how lines in a format of others become ours."""
 
     def __post_init__(self) -> None:
         self._lines = LineReader(self.schema)
@@ -83,6 +86,7 @@ class LogReader:
         self._seen: dict[str, tuple[int, ...]] = {}
         self._refused: dict[str, str] = {}
         self._behind: dict[str, int] = {}
+        self._translated: dict[str, Callable[[bytes], Translated]] = {}
         self._released: deque[tuple[str, Sequence[str]]] = deque()
 
     def poll(self) -> Iterator[Piece]:
@@ -167,7 +171,10 @@ class LogReader:
         files: dict[str, LogFile] = {}
         for path in self.paths:
             try:
-                files |= {file.path: file for file in find_files([path])}
+                found = {file.path: file for file in find_files([path])}
+                files |= found
+                if path in self.translations:
+                    self._translated |= dict.fromkeys(found, self.translations[path])
                 self._refused.pop(path, None)
             except UNREADABLE as error:
                 self._say(path, f"cannot list {path}: {error}; it is tried again")
@@ -222,7 +229,7 @@ class LogReader:
             return
         identity, position = known
         handle.stream.seek(max(position - 1, 0))
-        for piece in self._pieces(identity, position, handle.stream, torn=torn):
+        for piece in self._pieces(identity, position, handle.stream, handle.path, torn=torn):
             handle.active, position = time.monotonic(), piece.position
             yield piece
         handle.stream.seek(position)
@@ -263,7 +270,7 @@ class LogReader:
             return
         with file.open() as stream:
             skip(stream, known[1] - 1)
-            yield from self._pieces(*known, stream, torn=True)
+            yield from self._pieces(*known, stream, file.path, torn=True)
 
     # Lines.
 
@@ -287,7 +294,7 @@ class LogReader:
         identity = content_identity(first + second)
         return identity, self._position(identity, self._position(alone))
 
-    def _pieces(self, identity: str, position: int, stream: IO[bytes], *, torn: bool) -> Iterator[Piece]:
+    def _pieces(self, identity: str, position: int, stream: IO[bytes], path: str, *, torn: bool) -> Iterator[Piece]:
         """A block of lines at a time from a stream that stands one byte before `position`.
 
         A position inside a line means that the line was too long, or ended the file without a newline: what is left
@@ -306,20 +313,26 @@ class LogReader:
             if taken:
                 position += taken
                 self._reached[identity] = position
-                records, rejected = self._parse(block, start, end)
+                records, rejected = self._parse(block, start, end, self._translated.get(path))
                 rejected["oversized"] += oversized
                 yield Piece(records, +rejected, identity, position, taken)
         if fault is not None:
             raise fault
 
-    def _parse(self, block: bytes, start: int, end: int) -> tuple[tuple[Records, ...], Counter[str]]:
+    def _parse(
+        self, block: bytes, start: int, end: int, translate: Callable[[bytes], Translated] | None
+    ) -> tuple[tuple[Records, ...], Counter[str]]:
+        if translate is not None:
+            translated = translate(block[start:end])
+            ours, rejected = self._parse(translated.lines, 0, len(translated.lines), None)
+            return ours, rejected + Counter(reason for _, reason in translated.refused)
         if end - start >= BULK_FROM:
             try:
                 return (self._bulk.read(iter([memoryview(block)[start:end]])),), Counter()
             except duckdb.Error as error:
                 log.debug("reading a block line by line: %s", error)
         records: list[Records] = []
-        rejected = Counter[str]()
+        rejected = Counter()
         for chunk in chunks(block, start, end):
             read, refused = self._lines.read(chunk)
             records += read

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.config import Model
+from exporter.formats.common import Translated
 from exporter.ingest.blocks import chunks
 from exporter.ingest.ndjson import LineReader
 from exporter.ingest.records import sort_records
@@ -44,6 +45,12 @@ class Rules:
             kept.append(_without(chunk, bad))
             first += chunk.count(b"\n")
         return Verdict(b"".join(kept), records, tuple(refused))
+
+    def judge_translated(self, translated: Translated, now: float) -> Verdict:
+        """As `judge`, with the numbers of the lines that ours came from; one with several bad records is named once."""
+        verdict = self.judge(translated.lines, now)
+        refused = {translated.origins[number - 1]: reason for number, reason in verdict.refused}
+        return Verdict(verdict.kept, verdict.records, tuple(sorted((refused | dict(translated.refused)).items())))
 
     def _judge(self, chunk: bytes, latest: float) -> tuple[int, dict[int, str]]:
         """How many records a chunk holds, and the reasons to refuse lines, by number from 0."""

@@ -8,7 +8,7 @@ from exporter import names
 from exporter.measures import Sample
 from exporter.monitor import REJECTIONS
 
-STATUSES = (200, 400, 401, 408, 413, 415, 429, 503)
+STATUSES = (200, 202, 400, 401, 408, 413, 415, 429, 503)
 
 
 @dataclass

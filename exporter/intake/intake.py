@@ -2,21 +2,27 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 
 from exporter import names
 from exporter.config import Intake as Settings
+from exporter.formats.kserve import Event
+from exporter.formats.targets import Targets, Translate
 from exporter.intake.body import unpack
 from exporter.intake.check import Rules, Verdict
 from exporter.intake.counts import IntakeCounts
+from exporter.intake.halves import Halves
+from exporter.intake.pairs import pair
 from exporter.intake.spool import Spool
 from exporter.intake.tokens import Tokens
 from exporter.measures import Sample
 
+Made = TypeVar("Made")
 _HELD_BYTES = 64 * 1024 * 1024  # of bodies in memory: bounds what any number of senders can take
 _RETRY_SECONDS = 2  # two looks of the reader at its log, which may each give room
 _AT_ONCE = 8  # bodies unpacked at a time: enough to share a sync, few enough to bound memory
@@ -27,6 +33,7 @@ class Work:
     """What outlives a reload: the counts, the thread that checks, and what is held in memory."""
 
     counts: IntakeCounts = field(default_factory=IntakeCounts)
+    halves: Halves = field(default_factory=Halves)
     held: int = 0
     checker: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="intake-check")
@@ -40,6 +47,7 @@ class Intake:
 
     settings: Settings
     rules: Rules
+    targets: Targets
     tokens: Tokens
     spool: Spool
     work: Work
@@ -60,11 +68,28 @@ class Intake:
         if self.spool.size + more >= self.settings.max_spool:
             raise _later(429, "Too many records wait to be read")
 
-    async def take(self, body: bytes, encoding: str) -> Verdict:
-        """Check the NDJSON `body`, and return when what is good in it is durable."""
-        loop = asyncio.get_running_loop()
+    async def take(self, body: bytes, encoding: str, translate: Translate | None = None) -> Verdict:
+        """Check the lines of `body`, ours or to be translated, and return when what is good in them is durable."""
+
+        def judge() -> Verdict:
+            text, now = unpack(body, encoding, self.settings.max_body), time.time()
+            return self.rules.judge_translated(translate(text), now) if translate else self.rules.judge(text, now)
+
+        return await self._keep(judge)
+
+    async def take_events(self, read: Callable[[], Sequence[tuple[int, Event]]]) -> tuple[Verdict, int]:
+        """Match events to their other halves; what is whole is durable on return. And how many halves wait now."""
+        halves = self.work.halves
+        found = await self._beside(read)
+        paired = pair(found, halves, self.targets, time.monotonic(), self.settings.max_body)
+        verdict = await self._keep(lambda: self.rules.judge_translated(paired.translated, time.time()))
+        for event in paired.whole:
+            halves.done(event)
+        return verdict, paired.held
+
+    async def _keep(self, judge: Callable[[], Verdict]) -> Verdict:
         async with self.work.places:
-            verdict = await loop.run_in_executor(self.work.checker, self._judge, body, encoding)
+            verdict = await self._beside(judge)
             if verdict.records:
                 self.refuse_when_full(len(verdict.kept))
                 await self._write(verdict.kept)
@@ -72,19 +97,23 @@ class Intake:
         self.counts.refused.update(reason for _, reason in verdict.refused)
         return verdict
 
+    async def _beside(self, work: Callable[[], Made]) -> Made:
+        """What `work` makes, beside the server's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.work.checker, work)
+
     async def _write(self, lines: bytes) -> None:
         try:
             await asyncio.wrap_future(self.spool.append(lines))
         except OSError as error:  # the spool has logged it
             raise _later(503, "The disk does not take it") from error
 
-    def _judge(self, body: bytes, encoding: str) -> Verdict:
-        return self.rules.judge(unpack(body, encoding, self.settings.max_body), time.time())
-
     def samples(self) -> Iterator[Sample]:
         """The intake's metrics."""
         yield from self.counts.samples()
         yield Sample(names.INTAKE_SPOOL_BYTES, (), float(self.spool.size))
+        yield Sample(names.INTAKE_WAITING_HALVES, (), float(len(self.work.halves)))
+        for half in ("request", "response"):
+            yield Sample(names.INTAKE_UNMATCHED_HALVES_TOTAL, (half,), float(self.work.halves.unmatched[half]))
 
 
 def _later(status: int, why: str) -> HTTPException:

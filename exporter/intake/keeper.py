@@ -5,6 +5,7 @@ from pathlib import Path
 
 from exporter.config import parse_duration
 from exporter.errors import ConfigError
+from exporter.formats.targets import Targets
 from exporter.ingest.sources import LogReader
 from exporter.intake.check import Rules
 from exporter.intake.intake import Intake, Work
@@ -38,7 +39,8 @@ class Keeper:
         self._monitor, self._spool, self.intake = monitor, spool, None
         if settings and tokens and spool:
             rules = Rules(config.models, monitor.schema, parse_duration(config.limits.future))
-            self.intake = Intake(settings, rules, tokens, spool, self._work)
+            targets = Targets(config, monitor.baselines)
+            self.intake = Intake(settings, rules, targets, tokens, spool, self._work)
 
     def _spool_of(self, folder: Path) -> Spool:
         if self._spool and self._spool.folder == folder:
