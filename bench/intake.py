@@ -1,10 +1,13 @@
 """The intake under load: records a second in batches of 500, what one costs in CPU time, and scrapes meanwhile.
 
+Each form is sent as fast as it is taken, and at 30,000 records a second. Every record has an id of its own.
+
 usage: python bench/intake.py [FOLDER] [SECONDS]
 """
 
 import http.client
 import itertools
+import math
 import multiprocessing
 import os
 import statistics
@@ -35,20 +38,21 @@ def main(folder: Path, seconds: float) -> None:
     """Send plain and packed bodies, each to an exporter of its own."""
     data.write(folder, 1_000_000)
     for encoding in ENCODINGS:
-        with Servers(folder / "servers") as servers:
-            measure(folder, servers, encoding, seconds)
+        for rate in (math.inf, 30_000.0):
+            with Servers(folder / "servers") as servers:
+                measure(folder, servers, encoding, rate, seconds)
 
 
-def measure(folder: Path, servers: Servers, encoding: str, seconds: float) -> None:
+def measure(folder: Path, servers: Servers, encoding: str, rate: float, seconds: float) -> None:
     """Print what one exporter took."""
-    home = folder / f"intake-{encoding}-{os.getpid()}"
+    home = folder / f"intake-{encoding}-{rate:g}-{os.getpid()}"
     config = _configured(folder, home)
     (home / "tokens").write_text(TOKEN)
     (home / "logs").mkdir(exist_ok=True)
     config.write_text(config.read_text() + "intake: {token_files: [tokens]}\n")
     server = start_exporter(servers, config, free_port())
     stop, sent = multiprocessing.Event(), multiprocessing.Value("q", 0)
-    client = multiprocessing.Process(target=send, args=(server.url, folder, encoding, stop, sent))
+    client = multiprocessing.Process(target=send, args=(server.url, folder, encoding, rate, stop, sent))
     before, started = cpu(server), time.monotonic()
     client.start()
     scrapes = scrape(server, seconds)
@@ -61,15 +65,15 @@ def measure(folder: Path, servers: Servers, encoding: str, seconds: float) -> No
     whole = cpu(server) - before
     cuts = statistics.quantiles(scrapes, n=100)
     print(
-        f"{encoding}: {taken / elapsed:,.0f} records a second acknowledged over {elapsed:.0f} s, "
+        f"{encoding}, up to {rate:,.0f}: {taken / elapsed:,.0f} records a second acknowledged over {elapsed:.0f} s, "
         f"{counted:,.0f} counted {behind:.1f} s after the last; exporter {1e6 * spent / taken:.1f} us of CPU a record "
         f"({1e6 * whole / counted:.1f} until counted); scrape median {cuts[49]:.1f} ms, p99 {cuts[98]:.1f} ms",
         flush=True,
     )
 
 
-def send(url: str, folder: Path, encoding: str, stop: Any, sent: Any) -> None:
-    """Post bodies over some connections until told to stop; counts acknowledged records."""
+def send(url: str, folder: Path, encoding: str, rate: float, stop: Any, sent: Any) -> None:
+    """Post bodies over some connections until told to stop, no faster than `rate`; counts acknowledged records."""
     with (folder / "current.ndjson").open("rb") as file:
         bodies = [b"".join(next(file) for _ in range(BATCH)) for _ in range(BODIES)]
     numbers = itertools.count()
@@ -77,10 +81,13 @@ def send(url: str, folder: Path, encoding: str, stop: Any, sent: Any) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Encoding": encoding, "Content-Type": "application/x-ndjson"}
     host = url.removeprefix("http://")
 
+    started = time.monotonic()
+
     def one(place: int) -> None:
         connection = http.client.HTTPConnection(host, timeout=60)
         while not stop.is_set():
             place += 1
+            time.sleep(max(sent.value / rate - (time.monotonic() - started), 0))
             fresh = bodies[place % BODIES].replace(b'"id":"r-', b'"id":"%08d-' % next(numbers))
             connection.request("POST", "/v1/records", pack(fresh), headers)
             answer = connection.getresponse()
