@@ -1,8 +1,9 @@
 """Where records come in over HTTP (off while there is no such section), and whose foreign records are."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from exporter.config.base import Section
 
@@ -38,3 +39,9 @@ class Intake(Section):
     services: tuple[Service, ...] = Field(
         (), description="Services whose name is not their model's, or whose inputs come by position."
     )
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if self.max_spool <= self.max_body:
+            raise ValueError(f"max_spool: {self.max_spool} has no room for a request of {self.max_body} (max_body)")
+        return self

@@ -17,7 +17,7 @@ from exporter.intake.body import unpack
 from exporter.intake.check import Rules, Verdict
 from exporter.intake.counts import IntakeCounts
 from exporter.intake.halves import Halves
-from exporter.intake.pairs import pair
+from exporter.intake.pairs import Paired, pair
 from exporter.intake.spool import Spool
 from exporter.intake.tokens import Tokens
 from exporter.measures import Sample
@@ -75,30 +75,39 @@ class Intake:
             text, now = unpack(body, encoding, self.settings.max_body), time.time()
             return self.rules.judge_translated(translate(text), now) if translate else self.rules.judge(text, now)
 
-        return await self._keep(judge)
+        async with self.work.places:
+            verdict = await self._beside(judge)
+            await self._keep(verdict)
+        return verdict
 
     async def take_events(self, read: Callable[[], Sequence[tuple[int, Event]]]) -> tuple[Verdict, int]:
         """Match events to their other halves; what is whole is durable on return. And how many halves wait now."""
         halves = self.work.halves
-        found = await self._beside(read)
-        paired = pair(found, halves, self.targets, time.monotonic(), self.settings.max_body)
-        verdict = await self._keep(lambda: self.rules.judge_translated(paired.translated, time.time()))
-        for event in paired.whole:
-            halves.done(event)
+
+        def match() -> tuple[Paired, Verdict]:
+            paired = pair(read(), halves, self.targets, time.monotonic(), self.settings.max_body)
+            return paired, self.rules.judge_translated(paired.translated, time.time())
+
+        def forget() -> None:
+            for event in paired.whole:
+                halves.done(event)
+
+        async with self.work.places:
+            paired, verdict = await self._beside(match)
+            await self._keep(verdict)
+            await self._beside(forget)
         return verdict, paired.held
 
-    async def _keep(self, judge: Callable[[], Verdict]) -> Verdict:
-        async with self.work.places:
-            verdict = await self._beside(judge)
-            if verdict.records:
-                self.refuse_when_full(len(verdict.kept))
-                await self._write(verdict.kept)
+    async def _keep(self, verdict: Verdict) -> None:
+        """Write what is good, and count."""
+        if verdict.records:
+            self.refuse_when_full(len(verdict.kept))
+            await self._write(verdict.kept)
         self.counts.records += verdict.records
         self.counts.refused.update(reason for _, reason in verdict.refused)
-        return verdict
 
     async def _beside(self, work: Callable[[], Made]) -> Made:
-        """What `work` makes, beside the server's thread."""
+        """What `work` makes on the one thread beside the server's, which alone touches the halves."""
         return await asyncio.get_running_loop().run_in_executor(self.work.checker, work)
 
     async def _write(self, lines: bytes) -> None:
@@ -109,6 +118,7 @@ class Intake:
 
     def samples(self) -> Iterator[Sample]:
         """The intake's metrics."""
+        self.work.checker.submit(self.work.halves.expire, time.monotonic())
         yield from self.counts.samples()
         yield Sample(names.INTAKE_SPOOL_BYTES, (), float(self.spool.size))
         yield Sample(names.INTAKE_WAITING_HALVES, (), float(len(self.work.halves)))

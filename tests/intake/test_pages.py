@@ -10,7 +10,7 @@ import pytest
 import zstandard
 
 from exporter import names
-from tests.exporters import predictions, series, some, step
+from tests.exporters import predictions, series, some, step, wait_until
 from tests.intake.sender import TOKEN, WITH_INTAKE, Sender
 from tests.world import CONFIG, outcome, prediction, text
 
@@ -188,3 +188,27 @@ def test_a_configuration_without_readable_tokens_is_refused(intake: Start) -> No
 
     with pytest.raises(ConfigError, match=r"absent: No such file.*; give the path of a readable file of tokens"):
         intake(WITH_INTAKE.replace("[tokens]", "[tokens, absent]"))
+
+
+def test_a_spool_that_has_no_room_for_one_request_is_refused(intake: Start) -> None:
+    from exporter.errors import ConfigError
+
+    with pytest.raises(ConfigError, match=r"intake: max_spool: 1048576 has no room for a request of 2000000"):
+        intake(WITH_INTAKE.replace("100000", "2000000"))
+
+
+def test_a_reload_changes_the_rules_and_keeps_the_spool(intake: Start, tmp_path: Path) -> None:
+    sender = intake()
+    sender.exporter.start()
+    assert told(sender.post(text([prediction(0)]))) == (200, 1, [])
+    path = tmp_path / "prediction-exporter.yml"
+    path.write_text(WITH_INTAKE.replace("max_body: 100000", "max_body: 5000"))
+    assert list(sender.exporter.reload()) == []
+    assert sender.post(b" " * 5_001).status_code == 413
+    path.write_text(WITH_INTAKE.replace("[tokens]", "[absent]"))
+    assert "absent" in sender.exporter.reload()[0]
+    assert told(sender.post(text([prediction(1)]))) == (200, 1, []), "the old configuration stays in force"
+    path.write_text(CONFIG)
+    assert list(sender.exporter.reload()) == []
+    assert sender.post(text([prediction(2)])).status_code == 404
+    wait_until(lambda: sender.exporter.snapshot() is not None and predictions(sender.exporter) == 2)
