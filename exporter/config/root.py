@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from exporter.config.alerting import Alerting
+from exporter.config.archive import Archive
 from exporter.config.base import Duration, NonNegative, Positive, Section, parse_duration
 from exporter.config.model import Model
 
@@ -14,6 +15,13 @@ class LogSource(Section):
     """One place that predictions are read from: a file, a glob, a directory or an object-store URL."""
 
     path: str = Field(min_length=1, description="NDJSON (plain, gzip, zstd) or Parquet; file, glob, directory, URL.")
+    archive: bool = Field(False, description="Move what is read and at rest into the archive: the files are deleted.")
+
+    @model_validator(mode="after")
+    def _can_be_archived(self) -> Self:
+        if self.archive and "://" in self.path:
+            raise ValueError("archive: only local files are archived; remove it, or expire the objects in their store")
+        return self
 
 
 class Evaluation(Section):
@@ -86,6 +94,7 @@ class Config(Section):
         (),
         description="Statistics of your own, each package.module:name, imported from PYTHONPATH; see exporter.custom.",
     )
+    archive: Archive = Archive()
     outcomes: Outcomes = Outcomes()
     costs: Costs = Costs()
     limits: Limits = Limits()
@@ -121,6 +130,11 @@ class Config(Section):
                     f"that models[{index}].drift.periods look back; raise it or drop the period"
                 )
         return self
+
+    @property
+    def archive_folder(self) -> Path:
+        """Where the archive stands."""
+        return self.resolve(self.archive.path or self.state / "archive")
 
     def resolve(self, path: Path | str) -> Path:
         """`path` as seen from the configuration file's folder."""
