@@ -6,6 +6,7 @@ from dashboards.looks import Column, Look, Query, bound, describe, hue
 from dashboards.panels import Panel, heatmap, table, trend
 from dashboards.queries import BY_VERSION, VERSION_LEGEND, any_of, by, per_second, select
 from dashboards.segments import segments
+from dashboards.versions import comparison
 from exporter import names
 from exporter.config import Config
 from exporter.names import Family
@@ -37,7 +38,7 @@ METRIC = "metric"
 
 def performance(config: Config) -> list[Panel]:
     """The row's panels; those of a task stand only where the configuration has a model of it."""
-    return [*_by_task(config), _every_metric(config), _labelled(), _delay(), *segments(config)]
+    return [*_by_task(config), _every_metric(config), _labelled(), _delay(), *segments(config), comparison()]
 
 
 def _by_task(config: Config) -> list[Panel]:
@@ -222,7 +223,7 @@ def _every_metric(config: Config) -> Panel:
         "All metrics of the chosen versions side by side, with the 95 % interval where one exists.",
         good="New version at least as good as the old one, intervals apart.",
         bad="Below the baseline in many rows. An empty cell: not defined for this task, or too few outcomes.",
-        do="Choose two versions above to compare champion and challenger.",
+        do="Choose versions above; the table below holds challengers against the champion.",
     )
     ratio = by("min", select(names.MODEL_PERFORMANCE_BASELINE_RATIO), (METRIC, *BY_VERSION))
     line = _baseline_limit(config)

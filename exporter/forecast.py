@@ -3,8 +3,10 @@
 from exporter.baseline import Baseline, NumericFeature
 from exporter.config import Model
 from exporter.measures import MEASURES
+from exporter.measures.feature_distribution import reference_shares
 from exporter.monitor import Monitor
 from exporter.names import DELAY_BOUNDS, LATENCY_BOUNDS
+from exporter.profile.layout import Layout
 
 EXPORTER_SERIES = 60  # the exporter's own, process and Python metrics
 
@@ -28,13 +30,19 @@ def forecast_series(monitor: Monitor) -> int:
     windows = len(monitor.windows)
     custom = sum(2 + windows * statistic.series for statistic in monitor.custom.values())
     return EXPORTER_SERIES + sum(
-        custom + _of_model(*pair, windows=windows) + _thresholds(*pair) + _periods(*pair) for pair in models
+        custom + _of_model(*pair, windows=windows) + _thresholds(*pair) + _periods(*pair) + _distributions(*pair)
+        for pair in models
     )
 
 
 def _periods(model: Model, baseline: Baseline) -> int:
     """By period: a score of each feature and of the prediction, completeness and rows."""
     return len(model.drift.periods) * (len(baseline.features) + 3)
+
+
+def _distributions(model: Model, baseline: Baseline) -> int:
+    """The reference's shares, and as many of the window."""
+    return 2 * len(list(reference_shares(model, Layout(baseline)))) if model.drift.distributions else 0
 
 
 def _thresholds(model: Model, baseline: Baseline) -> int:

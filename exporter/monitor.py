@@ -18,6 +18,7 @@ from exporter.ingest.records import Records, Sorted, sort_records
 from exporter.ingest.schema import FeatureSchema
 from exporter.measures import MEASURES, Past, Sample
 from exporter.measures.base import Measure
+from exporter.measures.feature_distribution import reference_shares
 from exporter.profile.kernel import Kernel
 from exporter.profile.layout import Layout, Profile
 from exporter.windows import Stretch, period_of, window_start
@@ -135,10 +136,17 @@ class Monitor:
         return result
 
     def info(self) -> Iterator[Sample]:
-        """One sample for each model that says which baseline it is held against."""
+        """For each model the sample that says which baseline it is held against, and its reference's distributions."""
         for model in self.config.models:
             labels = (model.name, model.task, self.baselines[model.name].fingerprint)
             yield Sample(names.MODEL_INFO, labels, 1.0)
+        yield from self._reference_shares
+
+    @cached_property
+    def _reference_shares(self) -> tuple[Sample, ...]:
+        """They change with the baseline alone."""
+        shown = (model for model in self.config.models if model.drift.distributions)
+        return tuple(sample for model in shown for sample in reference_shares(model, self.layouts[model.name]))
 
 
 def ingestion_samples(accepted: Counter[str], rejected: Counter[str], log_bytes: float,

@@ -34,6 +34,7 @@ VALUE = "value"
 
 OBJECTIVE = "objective"
 BURN_WINDOW = "burn_window"
+BIN = "bin"
 
 MODEL = (MODEL_NAME, MODEL_VERSION)
 WINDOWED = (*MODEL, WINDOW)
@@ -159,6 +160,10 @@ SEGMENT_OUTCOME_COVERAGE_RATIO = _family("segment_outcome_coverage_ratio", "gaug
 SEGMENT_PREDICTION_DRIFT_SCORE = _family("segment_prediction_drift_score", "gauge", (*SEGMENTED, METHOD), Row.PERFORMANCE, "Distance of the output's distribution on the segment in the window from that on the same segment of the reference, or from the whole reference where that tells no segments; methods as in feature_drift_score.")  # fmt: skip
 SEGMENT_LOW_CONFIDENCE_RATIO = _family("segment_low_confidence_ratio", "gauge", SEGMENTED, Row.PERFORMANCE, "Share of the segment's predictions in the window whose likeliest class has less probability than low_confidence (0..1).")  # fmt: skip
 
+# Row 2 as well, but last of the models' series, so that they are the first that limits.series cuts.
+FEATURE_DISTRIBUTION_RATIO = _family("feature_distribution_ratio", "gauge", (*WINDOWED, FEATURE, BIN), Row.DRIFT, "Share of the feature's present values in the window that fall in the bin (0..1); at most twelve bins, numbered in order, for the drift window only.")  # fmt: skip
+FEATURE_REFERENCE_RATIO = _family("feature_reference_ratio", "gauge", (MODEL_NAME, FEATURE, BIN), Row.DRIFT, "Share of the feature's present values in the baseline's reference that fall in the bin (0..1); bins as in feature_distribution_ratio.")  # fmt: skip
+
 # The exporter itself.
 BUILD_INFO = _family("prediction_exporter_build_info", "gauge", ("version", "python_version"), Row.EXPORTER, "1, labelled with the exporter's version.")  # fmt: skip
 MODEL_INFO = _family("prediction_exporter_model_info", "gauge", (MODEL_NAME, "task", "baseline"), Row.EXPORTER, "1 for each configured model, labelled with its task and its baseline's fingerprint.")  # fmt: skip
@@ -206,13 +211,15 @@ ERROR_RATIO = "model:prediction_errors_per_request:ratio"
 INVALID_INPUT_RATIO = "model:invalid_inputs_per_value:ratio"
 MISSING_FEATURE_RATIO = "model:missing_features_per_value:ratio"
 MEAN_COMPLETENESS = "model:feature_completeness:mean"
+LEAST_COMPLETENESS = "model:feature_completeness:min"
+DRIFT_OVER_THRESHOLD = "model:feature_drift_score_per_threshold:ratio"
 NOTIFICATION_COST_USD = "monitoring:notification_cost_usd:month"
 OBJECTIVE_EVENTS = "model:objective_events:increase"
 OBJECTIVE_BAD_EVENTS = "model:objective_bad_events:increase"
 OBJECTIVE_BAD_EVENT_RATIO = "model:objective_bad_events:ratio"
 OBJECTIVE_BUDGET_LEFT = "model:objective_error_budget_left:ratio"
 OBJECTIVE_RECORDED = (OBJECTIVE_EVENTS, OBJECTIVE_BAD_EVENTS, OBJECTIVE_BAD_EVENT_RATIO, OBJECTIVE_BUDGET_LEFT)
-RECORDED = (LATENCY_P50, LATENCY_P95, LATENCY_P99, ERROR_RATIO, INVALID_INPUT_RATIO, MISSING_FEATURE_RATIO, MEAN_COMPLETENESS, NOTIFICATION_COST_USD, *OBJECTIVE_RECORDED)  # fmt: skip
+RECORDED = (LATENCY_P50, LATENCY_P95, LATENCY_P99, ERROR_RATIO, INVALID_INPUT_RATIO, MISSING_FEATURE_RATIO, MEAN_COMPLETENESS, LEAST_COMPLETENESS, DRIFT_OVER_THRESHOLD, NOTIFICATION_COST_USD, *OBJECTIVE_RECORDED)  # fmt: skip
 
 # Series of others: Prometheus's own, and Alertmanager's.
 UP = "up"

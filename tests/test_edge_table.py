@@ -28,7 +28,9 @@ def families(*prefixes: str) -> Families:
 
 
 ASKED_FOR = families("segment_", "feature_recent", "prediction_recent")  # by the configuration; not asked for here
-ALL = frozenset(of for of in names.FAMILIES if of.row is not Row.EXPORTER and names.MODEL_NAME in of.labels) - ASKED_FOR
+OF_THE_BASELINE = frozenset({names.FEATURE_REFERENCE_RATIO})  # told whatever a window holds
+MODELS = frozenset(of for of in names.FAMILIES if of.row is not Row.EXPORTER and names.MODEL_NAME in of.labels)
+ALL = MODELS - ASKED_FOR - OF_THE_BASELINE
 WINDOWED = frozenset(of for of in ALL if names.WINDOW in of.labels)
 OF_TASK = {  # beside those that every task has
     "binary": families("model_accuracy", "model_auc", "model_precision", "model_recall", "model_f1", "model_log_loss",
@@ -42,7 +44,7 @@ COMMON = ALL - frozenset().union(*OF_TASK.values())
 
 COUNTED = frozenset({names.PREDICTIONS_IN_WINDOW, names.SERVING_COST_USD})
 RELATIONS = families("multivariate_drift", "feature_correlation")
-INPUT_DRIFT = families("feature_drift", "drifted_features") | RELATIONS
+INPUT_DRIFT = families("feature_drift", "drifted_features", "feature_distribution") | RELATIONS
 RANGES = frozenset({names.FEATURE_OUT_OF_RANGE_RATIO, names.FEATURE_UNSEEN_CATEGORY_RATIO})
 AUC = families("model_auc")
 RATIO = frozenset({names.MODEL_PERFORMANCE_BASELINE_RATIO})

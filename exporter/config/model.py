@@ -67,6 +67,7 @@ class Drift(Section):
     false_alarms_per_month: Positive = Field(
         1, description="Calibrated thresholds: alarms without drift, all features together, one verdict a window."
     )
+    distributions: bool = Field(True, description="Export each feature's shares by bin, beside the reference's.")
 
     periods: tuple[Period, ...] = Field(
         (), description="Hold the drift window against the model's own past too: the window before, or a week ago."

@@ -10,6 +10,7 @@ from exporter.measures.anomaly import measure_anomaly
 from exporter.measures.base import Histogram, Measure, Past, Sample, Scope
 from exporter.measures.cost import measure_cost
 from exporter.measures.drift import measure_concept_drift, measure_feature_drift, measure_output_drift
+from exporter.measures.feature_distribution import measure_feature_distribution
 from exporter.measures.multivariate import measure_multivariate
 from exporter.measures.operations import measure_operations
 from exporter.measures.performance import measure_estimation, measure_performance
@@ -35,4 +36,5 @@ MEASURES: Mapping[str, Measure] = {
     "recent_drift": measure_recent_drift,
     "history": measure_history,
     "segments": measure_segments,
+    "feature_distribution": measure_feature_distribution,
 }
