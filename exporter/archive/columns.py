@@ -4,7 +4,7 @@ What readers make of the columns and of the lines left over is, together, what t
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -55,7 +55,7 @@ class Sheet:
         """All that was taken in."""
         return pa.concat_tables(self.tables, promote_options="default").combine_chunks()
 
-    def _misfits(self, name: str, values: list[Any]) -> Iterator[int]:
+    def _misfits(self, name: str, values: Sequence[Any]) -> Iterator[int]:
         """Places of the values that are not of their column's kind."""
         types = set(map(type, values)) - {type(None)}
         if not types:
@@ -68,7 +68,7 @@ class Sheet:
         elif int in types:
             yield from _inexact(values)
 
-    def _kind(self, name: str, values: list[Any]) -> str | None:
+    def _kind(self, name: str, values: Sequence[Any]) -> str | None:
         """The column's kind; at first that of most values. None where there may be no such column."""
         if name not in self.kinds and len(self.kinds) < _MOST_COLUMNS:
             found = Counter(_kind_of(name, type(value)) for value in values if value is not None)
@@ -96,27 +96,30 @@ def _fits(name: str, value: Any, kind: str | None) -> bool:
     return type(value) is not int or abs(value) <= _EXACT
 
 
-def _inexact(values: list[Any]) -> Iterator[int]:
+def _inexact(values: Sequence[Any]) -> Iterator[int]:
     """Places of whole numbers that float64 does not hold."""
     yield from (place for place, value in enumerate(values) if type(value) is int and abs(value) > _EXACT)
 
 
-def _columns(rows: list[dict[str, Any]]) -> Iterator[tuple[str, list[Any]]]:
+def _columns(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Sequence[Any]]]:
     """Each field of the rows by its column's name; a field that none of them has is none."""
-    for name in _names(rows):
-        if name not in GROUPS:
-            yield name, [row.get(name) for row in rows]
+    yield from ((name, values) for name, values in _fields(rows) if name not in GROUPS)
     for group, prefix in zip(GROUPS, _PREFIXES, strict=True):
-        inner = [row.get(group) or {} for row in rows]
-        for name in _names(inner):
-            yield prefix + name, [row.get(name) for row in inner]
+        for name, values in _fields([row.get(group) or {} for row in rows]):
+            yield prefix + name, values
 
 
-def _names(rows: Iterable[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for keys in {tuple(row): None for row in rows} for name in keys))
+def _fields(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Each field with its value in every row; at once where all rows are of one shape, as one writer's mostly are."""
+    shapes = dict.fromkeys(map(tuple, rows))
+    if len(shapes) == 1:
+        yield from zip(next(iter(shapes)), zip(*(row.values() for row in rows), strict=True), strict=True)
+        return
+    for name in dict.fromkeys(name for shape in shapes for name in shape):
+        yield name, [row.get(name) for row in rows]
 
 
-def _array(kind: str, values: list[Any]) -> pa.Array:
+def _array(kind: str, values: Sequence[Any]) -> pa.Array:
     if kind == "number":
         return _numbers(np.array(values, dtype=np.float64))
     if kind == "text":
@@ -138,12 +141,12 @@ def _numbers(values: Floats) -> pa.Array:
     return pa.Array.from_buffers(pa.float64(), len(values), [valid, pa.py_buffer(values)])
 
 
-def _validity(values: list[Any]) -> pa.Buffer | None:
+def _validity(values: Sequence[Any]) -> pa.Buffer | None:
     missing = [value is None for value in values]
     return pa.py_buffer(np.packbits(np.logical_not(missing), bitorder="little")) if any(missing) else None
 
 
-def _maps(values: list[Any]) -> pa.Array:
+def _maps(values: Sequence[Any]) -> pa.Array:
     """Objects whose values are numbers."""
     present = [value or {} for value in values]
     ends = np.zeros(len(values) + 1, dtype=np.int32)

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter import names
 from exporter.archive import archiver, batch
 from exporter.archive.archiver import Archiver
+from exporter.archive.book import Book
 from exporter.errors import ConfigError
 from exporter.service import Exporter
 from tests.commands import Run
@@ -247,8 +248,8 @@ class CrashError(Exception):
 STAGES: list[tuple[Any, str]] = [
     (batch, "write_parquet"),
     (batch, "sync"),
-    (archiver.Book, "enter"),
-    (archiver.Book, "remember"),
+    (Book, "enter"),
+    (Book, "remember"),
     (archiver, "place"),
     (archiver, "_delete"),
 ]
@@ -338,10 +339,10 @@ def test_archived_files_expire_and_their_empty_folders_with_them(
     sweep(archiving)
     assert len(files(tmp_path)) == 3
     later = time.time() + 90 * 86_400 - 60
-    monkeypatch.setattr(archiver.time, "time", lambda: later)
+    monkeypatch.setattr("exporter.archive.archiver.time.time", lambda: later)
     sweep(archiving)
     assert len(files(tmp_path)) == 3
-    monkeypatch.setattr(archiver.time, "time", lambda: later + 120)
+    monkeypatch.setattr("exporter.archive.archiver.time.time", lambda: later + 120)
     sweep(archiving)
     assert list((tmp_path / "state/archive").iterdir()) == []
     assert archiving._archiver._book.entries == {}
