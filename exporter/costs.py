@@ -1,7 +1,7 @@
 """What monitoring costs, and what sampling saves of it: USD a month of 30 days, at the rates and prices of now.
 
 Both sides of sampling are priced alike: the log's mean bytes for each logged prediction, times the predictions of the
-longest window that were logged, or left out on purpose.
+longest window that were logged, or left out on purpose. Of the running log only: files read once have no rate.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.archive import columns
 from exporter.archive.columns import Sorter
 from exporter.archive.encoding import write_parquet
 from exporter.ingest.ndjson import LineReader
@@ -129,7 +130,7 @@ broken = st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(log=logs, bad=st.lists(broken, max_size=2), pieces=st.lists(st.integers(0, 10), max_size=3))
 def test_every_record_comes_back_from_parquet_as_readers_knew_it(
     tmp_path_factory: pytest.TempPathFactory, log: bytes, bad: list[bytes], pieces: list[int]
@@ -137,7 +138,7 @@ def test_every_record_comes_back_from_parquet_as_readers_knew_it(
     assert_comes_back(log + b"".join(bad), tmp_path_factory.getbasetemp(), *pieces)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     values=st.lists(
         st.one_of(
@@ -199,14 +200,17 @@ def test_a_line_that_columns_cannot_hold_is_kept_to_the_byte(tmp_path: Path) -> 
     assert sorted(assert_comes_back(log, tmp_path).splitlines()) == sorted(odd)
 
 
-def test_a_flood_of_names_or_of_days_becomes_lines_not_columns_and_files(tmp_path: Path) -> None:
+def test_a_flood_of_names_or_of_days_becomes_lines_not_columns_and_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "_MOST_SHEETS", 10)
     names = lines(prediction(features={f"{row}-{place}": 1 for place in range(100)}) for row in range(40))
-    days = lines(prediction(86_400.0 * day) for day in range(1_500))
+    days = lines(prediction(86_400.0 * day) for day in range(15))
     assert assert_comes_back(names, tmp_path)
     [(_, _, table)], _ = archived(names)
     assert table.num_columns <= 2_000
     assert_comes_back(days, tmp_path)
-    assert len(archived(days)[0]) == 1_000
+    assert len(archived(days)[0]) == 10
 
 
 def test_nothing_is_nan_that_was_a_number_before() -> None:
