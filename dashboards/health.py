@@ -1,6 +1,6 @@
 """The exporter's own health, a collapsed row: can the numbers above be believed? It tells of all models."""
 
-from dashboards.colors import BAD, GOOD, NOTE, WARN
+from dashboards.colors import BAD, GOOD, MUTED, NOTE, WARN
 from dashboards.limits import fixed
 from dashboards.looks import Column, Query, describe, hue
 from dashboards.panels import Panel, stat, table, trend
@@ -22,6 +22,7 @@ def health(config: Config) -> list[Panel]:
         _rejected(),
         _backlog(),
         _duration(config),
+        _writers(),
         _models(),
         _statistics(),
         _history(),
@@ -136,13 +137,14 @@ def _rejected() -> Panel:
 
 def _backlog() -> Panel:
     text = describe(
-        "Bytes of log on disk that are not read yet, and bytes read a second.",
+        "Bytes of log on disk that are not read yet, bytes read a second, and how old the newest record was when read.",
         good="Backlog near 0.",
         bad="Backlog climbs: the exporter cannot keep up, and its numbers lag behind.",
         do="Give it more processor time, or sample at the writer.",
     )
     queries = [
         Query(by("sum", select(names.LAG_BYTES)), "not read yet", hue(WARN)),
+        Query(by("max", select(names.LAG_SECONDS)), "age of the newest when read", hue(MUTED) | {"unit": "s"}),
         Query(per_second(names.LOG_BYTES_TOTAL), "read a second", hue(NOTE) | {"unit": "binBps"}),
     ]
     return trend("Backlog of the log", text, queries, size=(6, 8), unit="bytes", floor=0)
@@ -156,7 +158,23 @@ def _duration(config: Config) -> Panel:
         do="The table of statistics says which one takes the time.",
     )
     queries = [Query(by("max", select(names.EVALUATION_DURATION_SECONDS)), "evaluation", hue(NOTE))]
-    return trend("Evaluation", text, queries, size=(6, 9), unit="s", floor=0)
+    return trend("Evaluation", text, queries, size=(5, 9), unit="s", floor=0)
+
+
+def _writers() -> Panel:
+    text = describe(
+        "Writers of the log: active ones (a prediction within 10 minutes), silent ones (within a day), and how long "
+        "the one that is silent the longest has been so.",
+        good="As many active ones as there are serving processes.",
+        bad="Fewer active ones, with as many serving processes as before.",
+        do="A release or a smaller service leaves silent writers behind. Otherwise look at that process's log.",
+    )
+    longest = f"time() - {by('min', select(names.OLDEST_WRITER_TIMESTAMP_SECONDS))}"
+    queries = [
+        Query(by("sum", select(names.WRITERS), ("state",)), "{{state}}"),
+        Query(longest, "longest silence", hue(MUTED) | {"unit": "s"}),
+    ]
+    return trend("Writers", text, queries, size=(5, 9), decimals=0, floor=0)
 
 
 def _models() -> Panel:
@@ -174,7 +192,7 @@ def _models() -> Panel:
         Column("Configured", by("max", names.MODEL_INFO.name, names.MODEL_INFO.labels), hidden=True),
         Column("Newest record", f"1000 * {newest}", unit="dateTimeAsIso", width=170),
     ]
-    return table("Models", text, columns, size=(9, 9), sort="Model")
+    return table("Models", text, columns, size=(7, 9), sort="Model")
 
 
 def _statistics() -> Panel:
@@ -192,7 +210,7 @@ def _statistics() -> Panel:
         Column("State", by("min", names.STATISTIC_SUCCESS.name, labels), words=WORDS, width=90),
         Column("Took", took, unit="s"),
     ]
-    return table("Statistics", text, columns, size=(9, 9), sort="Took", descending=True)
+    return table("Statistics", text, columns, size=(7, 9), sort="Took", descending=True)
 
 
 def _history() -> Panel:

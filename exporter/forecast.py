@@ -8,16 +8,17 @@ from exporter.monitor import Monitor
 from exporter.names import DELAY_BOUNDS, LATENCY_BOUNDS
 from exporter.profile.layout import Layout
 
-EXPORTER_SERIES = 60  # the exporter's own, process and Python metrics
+EXPORTER_SERIES = 65  # the exporter's own, process and Python metrics
 
 # Of one version: two histograms with the last bucket, sum and count of each; counters of requests, errors (two names),
-# labels (2), inputs (5) and the log (3).
-_FIXED = len(LATENCY_BOUNDS) + 3 + len(DELAY_BOUNDS) + 3 + 1 + 2 + 2 + 5 + 3
+# labels (3), inputs (5) and the log (3).
+_FIXED = len(LATENCY_BOUNDS) + 3 + len(DELAY_BOUNDS) + 3 + 1 + 2 + 3 + 5 + 3
 # Of one version and window, by task: metrics, their ratios and bounds, and the share of unsure predictions; of a binary
 # model also two estimates with their bounds, and concept drift; of a multiclass one, one estimate.
 _PERFORMANCE = {"binary": 8 + 7 + 6 + 1 + 6 + 2, "multiclass": 4 + 4 + 2 + 1 + 3, "regression": 3 + 3}
-# Coverage, drifted features, bounds of prediction drift, repeated inputs, predictions and their cost, completeness.
-_WINDOWED = 1 + 1 + 2 + 1 + 3 + 1
+# Coverage by window and by age, maturity; drifted features, bounds of prediction drift; repeated inputs; predictions,
+# their cost; completeness of the log, and of the window.
+_WINDOWED = 3 + 1 + 2 + 1 + 3 + 1 + 1
 # Of one value of a segment: predictions, coverage, low confidence; accuracy with bounds and AUC, or the mean error.
 _OF_SEGMENT = {"binary": 3 + 3 + 1, "multiclass": 3 + 3, "regression": 2 + 1}
 _OF_ORDER = {"ks", "wasserstein"}  # methods that categories have no score by

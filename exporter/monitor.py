@@ -9,6 +9,7 @@ from typing import Protocol
 
 from exporter import names
 from exporter.baseline import Baseline, load_baseline
+from exporter.cohorts import Cohorts, oldest_needed
 from exporter.config import Config, Model, parse_duration
 from exporter.custom import Statistic, load_statistics
 from exporter.errors import ConfigError
@@ -88,8 +89,9 @@ class Monitor:
 
     @property
     def reach(self) -> int:
-        """Seconds that windows, and the periods that they are held against, look back, within an hour."""
-        return max(*self.windows.values(), *(model.drift.reach for model in self.config.models))
+        """Seconds that windows, cohorts and the periods that they are held against look back, within an hour."""
+        models = self.config.models
+        return max(oldest_needed(models, self.windows), *(model.drift.reach for model in models))
 
     def periods(self, model: Model, at: float) -> dict[str, Stretch]:
         """The stretches of the past that the drift window ending at `at` is held against."""
@@ -109,9 +111,11 @@ class Monitor:
         return frozenset(name for name, length in self.windows.items() if oldest < window_start(at, length))
 
     def bounds(self, at: float) -> set[int]:
-        """Every instant at which a window or period ending with `at` is cut off."""
-        starts = {window_start(at, length) for length in self.windows.values()}
-        return starts.union(*(stretch for model in self.config.models for stretch in self.periods(model, at).values()))
+        """Every instant at which a window, cohort or period ending with `at` is cut off."""
+        cuts: set[int] = set()
+        for model in self.config.models:
+            cuts.update(Cohorts.of(model, self.windows, at).bounds(), *self.periods(model, at).values())
+        return cuts
 
     def warnings(self) -> Iterator[str]:
         """What is in order and yet surely not meant, each with its path and the remedy."""
@@ -165,5 +169,6 @@ def ingestion_samples(accepted: Counter[str], rejected: Counter[str], log_bytes:
 REJECTIONS = (
     "duplicate_id", "duplicate_outcome", "future_timestamp", "invalid_counts", "invalid_id", "invalid_label",
     "invalid_score", "invalid_timestamp", "invalid_version", "invalid_weight", "malformed", "missing_id",
-    "missing_prediction", "orphan_outcome", "oversized", "too_many_versions", "unknown_kind", "unknown_model",
+    "missing_prediction", "orphan_outcome", "oversized", "superseded_outcome", "too_many_versions", "unknown_kind",
+    "unknown_model",
 )  # fmt: skip

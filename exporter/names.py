@@ -97,9 +97,12 @@ MODEL_ESTIMATED_AUC_LOWER = _family("model_estimated_auc_lower", "gauge", WINDOW
 MODEL_ESTIMATED_AUC_UPPER = _family("model_estimated_auc_upper", "gauge", WINDOWED, Row.PERFORMANCE, "Upper end of the 95 % interval in which the realised AUC of these predictions will lie while scores mean what they did in the reference.")  # fmt: skip
 MODEL_PERFORMANCE_BASELINE_RATIO = _family("model_performance_baseline_ratio", "gauge", (*WINDOWED, "metric"), Row.PERFORMANCE, "The metric in the window over its value on the reference data; inverted for errors, so below 1 is always worse.")  # fmt: skip
 MODEL_OUTCOME_COVERAGE_RATIO = _family("model_outcome_coverage_ratio", "gauge", WINDOWED, Row.PERFORMANCE, "Share of the window's predictions whose outcome has arrived (0..1).")  # fmt: skip
-MODEL_OUTCOME_DELAY_SECONDS = _family("model_outcome_delay_seconds", "histogram", MODEL, Row.PERFORMANCE, "Time from a prediction to its outcome, in seconds.")  # fmt: skip
-LABELLED_PREDICTIONS_TOTAL = _family("labelled_predictions_total", "counter", MODEL, Row.PERFORMANCE, "Predictions whose outcome has arrived (weighted by sampling).")  # fmt: skip
-CORRECT_PREDICTIONS_TOTAL = _family("correct_predictions_total", "counter", MODEL, Row.PERFORMANCE, "Labelled predictions that were right (weighted by sampling); classification only.")  # fmt: skip
+MODEL_OUTCOME_COVERAGE_BY_AGE_RATIO = _family("model_outcome_coverage_by_age_ratio", "gauge", (*MODEL, "age"), Row.PERFORMANCE, "Share of the predictions between this age and twice it whose outcome has arrived (0..1), for the lengths of all windows as ages; shows what outcomes.maturity should be. Recomputed every evaluation interval.")  # fmt: skip
+MODEL_OUTCOME_MATURITY_RATIO = _family("model_outcome_maturity_ratio", "gauge", WINDOWED, Row.PERFORMANCE, "Share of the labels to come that the window of performance should hold (0..1), by the delays seen so far, for predictions spread evenly over it. That window ends outcomes.maturity ago; below about 0.9, performance rests on early labels, which are seldom like the late ones.")  # fmt: skip
+MODEL_OUTCOME_DELAY_SECONDS = _family("model_outcome_delay_seconds", "histogram", MODEL, Row.PERFORMANCE, "Time from a prediction to its first outcome, in seconds.")  # fmt: skip
+LABELLED_PREDICTIONS_TOTAL = _family("labelled_predictions_total", "counter", MODEL, Row.PERFORMANCE, "Predictions whose outcome has arrived (weighted by sampling); each counts once, however often it is corrected.")  # fmt: skip
+CORRECT_PREDICTIONS_TOTAL = _family("correct_predictions_total", "counter", MODEL, Row.PERFORMANCE, "Labelled predictions that were right by their first label (weighted by sampling); a counter cannot take back what a correction proves wrong, windowed metrics do. Classification only.")  # fmt: skip
+CORRECTED_OUTCOMES_TOTAL = _family("corrected_outcomes_total", "counter", MODEL, Row.PERFORMANCE, "Labels that took the place of another one of the same prediction, by a newer time or as the later of two with equal times (weighted by sampling).")  # fmt: skip
 
 # Row 2: drift, each window against the baseline's reference.
 FEATURE_DRIFT_SCORE = _family("feature_drift_score", "gauge", (*WINDOWED, FEATURE, METHOD), Row.DRIFT, "Distance of the feature's distribution in the window from the reference: psi (nats), js (0..1, base 2 distance), ks (0..1), chi2 (statistic over its degrees of freedom), hellinger (0..1), tv (total variation, 0..1), wasserstein (numbers only, in standard deviations of the reference, each value taken at the middle of its bin and beyond the outer edges at the edge).")  # fmt: skip
@@ -148,6 +151,7 @@ SAMPLING_SAVINGS_BYTES = _family("sampling_savings_bytes", "gauge", MODEL, Row.C
 PREDICTIONS_LOGGED_TOTAL = _family("predictions_logged_total", "counter", MODEL, Row.COST, "Prediction records read and counted.")  # fmt: skip
 PREDICTIONS_SKIPPED_TOTAL = _family("predictions_skipped_total", "counter", MODEL, Row.COST, "Predictions that writers left out of the log on purpose (sampling), from counts records.")  # fmt: skip
 PREDICTIONS_DROPPED_TOTAL = _family("predictions_dropped_total", "counter", MODEL, Row.COST, "Predictions that writers lost (full queue or disk), from counts records.")  # fmt: skip
+PREDICTION_LOG_COMPLETENESS_RATIO = _family("prediction_log_completeness_ratio", "gauge", WINDOWED, Row.COST, "Prediction records read over those that the window's counts records make expect: requests less skipped. 1 when nothing is lost; what writers dropped is missing; above 1 when counts records are.")  # fmt: skip
 
 # By segment: after all that is of the whole, so that a snapshot beyond its limit loses these first.
 SEGMENT_PREDICTIONS_IN_WINDOW = _family("segment_predictions_in_window", "gauge", SEGMENTED, Row.PERFORMANCE, "Predictions of the segment in the window (weighted by sampling).")  # fmt: skip
@@ -186,6 +190,9 @@ ARCHIVE_FAILURES_TOTAL = _family("prediction_exporter_archive_failures_total", "
 ARCHIVED_LOG_BYTES_TOTAL = _family("prediction_exporter_archived_log_bytes_total", "counter", (), Row.EXPORTER, "Bytes of log, unpacked, that this process has moved into the archive.")  # fmt: skip
 ARCHIVE_BYTES = _family("prediction_exporter_archive_bytes", "gauge", (), Row.EXPORTER, "Size of the archive's files.")  # fmt: skip
 ARCHIVE_FILES = _family("prediction_exporter_archive_files", "gauge", (), Row.EXPORTER, "Number of the archive's files.")  # fmt: skip
+LAG_SECONDS = _family("prediction_exporter_lag_seconds", "gauge", (MODEL_NAME,), Row.EXPORTER, "How old the model's newest record was when it was last read: what writer, file and exporter delay together.")  # fmt: skip
+WRITERS = _family("prediction_exporter_writers", "gauge", ("state",), Row.EXPORTER, "Writers of the log heard since the exporter started, by state: active (a prediction within the last 10 minutes), silent (within the last day). The segments of one process are one writer's, any other file is its own.")  # fmt: skip
+OLDEST_WRITER_TIMESTAMP_SECONDS = _family("prediction_exporter_oldest_writer_timestamp_seconds", "gauge", (), Row.EXPORTER, "Newest prediction of the writer that is silent the longest, within the last day; Unix seconds.")  # fmt: skip
 CONFIG_LAST_RELOAD_SUCCESSFUL = _family("prediction_exporter_config_last_reload_successful", "gauge", (), Row.EXPORTER, "1 when the last attempt to load the configuration succeeded, else 0.")  # fmt: skip
 CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS = _family("prediction_exporter_config_last_reload_success_timestamp_seconds", "gauge", (), Row.EXPORTER, "When the configuration was last loaded with success, Unix seconds.")  # fmt: skip
 SERIES = _family("prediction_exporter_series", "gauge", (), Row.EXPORTER, "Series in the last snapshot.")  # fmt: skip

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from exporter import names
 from exporter.archive.archiver import Archiver
+from exporter.cohorts import Cohorts
 from exporter.collector import cut, render, series_of
 from exporter.config import load_config, parse_duration
 from exporter.costs import LogRate, monitoring_cost
@@ -26,6 +27,7 @@ from exporter.errors import ConfigError
 from exporter.ingest.engine import Delta, Period
 from exporter.ingest.ledger import Ledger
 from exporter.ingest.sources import Handle, Inode, LogReader, Piece, ahead
+from exporter.ingest.writers import Writers
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
 from exporter.snapshot import Snapshot, take_snapshot
@@ -54,6 +56,8 @@ class Health:
     evaluated: float = 0.0
     evaluation_seconds: float = 0.0
     series_dropped: int = 0
+    lag: dict[str, float] = field(default_factory=dict)
+    """Age of each model's newest record when it was read, in seconds."""
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
@@ -76,6 +80,7 @@ class Exporter:
         self._scopes: tuple[Scope, ...] = ()
         self._due = 0.0
         self._handles: dict[Inode, Handle] = {}
+        self._writers = Writers()
         self._open(self._load())
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -233,12 +238,15 @@ class Exporter:
                 records = self._monitor.sort(piece.records, piece.rejected, latest)
                 total.absorb(self._engine.take(records, self._buckets(records.newest)))
                 positions[piece.identity] = piece.position
+                self._writers.heard(piece.path, records.newest)
                 size += piece.size
                 if size >= _COMMIT_BYTES:
                     break
             if positions:
                 newest = max(total.newest.values(), default=-math.inf)
                 self._store.commit(total, positions, size, self._fine(newest))
+        now = time.time()
+        self._health.lag |= {model: max(now - ts, 0.0) for model, ts in total.newest.items()}
         return size >= _COMMIT_BYTES
 
     def _clean(self) -> None:
@@ -246,10 +254,11 @@ class Exporter:
         now, config = self._clock(), self._monitor.config
         if now is None or now < self._cleaned + HOUR:
             return
+        horizon, retention = parse_duration(config.outcomes.horizon), parse_duration(config.limits.retention)
         orphans = Delta()
         with self._store.transaction():
-            orphans.rejected["orphan_outcome"] = self._engine.expire(now - parse_duration(config.outcomes.horizon))
-            self._store.forget(now - parse_duration(config.limits.retention))
+            orphans.rejected["orphan_outcome"] = self._engine.expire(now - min(horizon, retention))
+            self._store.forget(now - retention)
             self._store.commit(orphans, {}, 0, self._store.fine)
         self._share_knowledge()
         self._cleaned = now
@@ -295,14 +304,16 @@ class Exporter:
         for model in config.models:
             oldest, pasts = store.oldest(model.name), self._monitor.pasts(model, at, store)
             for of in sorted(store.versions(model.name)):
-                windows = {
-                    name: store.window(model.name, of, at, length) for name, length in self._monitor.windows.items()
-                }
+                cohorts = Cohorts.of(model, self._monitor.windows, at)
+                windows, matured, aged = (
+                    {name: store.stretch(model.name, of, part) for name, part in several.items()}
+                    for several in (cohorts.windows, cohorts.matured, cohorts.aged)
+                )
                 totals = store.total(model.name, of)
                 source = "reports" if totals.is_reported else "records"
                 errors = store.errors(model.name, of, source)
                 complete = self._monitor.complete(oldest[of], at)
-                yield Scope(model, of, config.costs, windows, totals, errors, complete, pasts)
+                yield Scope(model, of, config.costs, windows, totals, errors, complete, pasts, matured, aged)
 
     def _publish(self, snapshot: Snapshot) -> None:
         own = list(self._own_samples())
@@ -331,6 +342,7 @@ class Exporter:
             (names.STATE_BYTES, float(self._store.size)),
         ):
             yield Sample(family, (), value)
+        yield from self._freshness()
         yield from self._archiver.samples()
         yield from self._cost_samples()
 
@@ -339,6 +351,16 @@ class Exporter:
         rate = LogRate.of(self._scopes, self._monitor.windows, totals.log_bytes, totals.accepted["prediction"])
         yield from monitoring_cost(costs, rate, sum(os.times()[:2]), time.time() - self._health.started)
         yield from rate.savings(costs)
+
+    def _freshness(self) -> Iterator[Sample]:
+        """How late records are read, and how long ago each writer was heard."""
+        for model, seconds in self._health.lag.items():
+            yield Sample(names.LAG_SECONDS, (model,), seconds)
+        if (at := self._clock()) is not None:
+            for state, count in self._writers.states(at).items():
+                yield Sample(names.WRITERS, (state,), float(count))
+        if (oldest := self._writers.oldest()) is not None:
+            yield Sample(names.OLDEST_WRITER_TIMESTAMP_SECONDS, (), oldest)
 
     def _fine(self, newest: float) -> int:
         """From when on buckets are five minutes wide, now that a record as new as `newest` is there."""

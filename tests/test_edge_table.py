@@ -28,9 +28,10 @@ def families(*prefixes: str) -> Families:
 
 
 ASKED_FOR = families("segment_", "feature_recent", "prediction_recent")  # by the configuration; not asked for here
+OF_OTHER_RECORDS = families("prediction_log_completeness", "model_outcome_maturity")  # counts, and later outcomes
 OF_THE_BASELINE = frozenset({names.FEATURE_REFERENCE_RATIO})  # told whatever a window holds
 MODELS = frozenset(of for of in names.FAMILIES if of.row is not Row.EXPORTER and names.MODEL_NAME in of.labels)
-ALL = MODELS - ASKED_FOR - OF_THE_BASELINE
+ALL = MODELS - ASKED_FOR - OF_OTHER_RECORDS - OF_THE_BASELINE
 WINDOWED = frozenset(of for of in ALL if names.WINDOW in of.labels)
 OF_TASK = {  # beside those that every task has
     "binary": families("model_accuracy", "model_auc", "model_precision", "model_recall", "model_f1", "model_log_loss",
@@ -42,6 +43,7 @@ OF_TASK = {  # beside those that every task has
 }  # fmt: skip
 COMMON = ALL - frozenset().union(*OF_TASK.values())
 
+COVERAGE = families("model_outcome_coverage")
 COUNTED = frozenset({names.PREDICTIONS_IN_WINDOW, names.SERVING_COST_USD})
 RELATIONS = families("multivariate_drift", "feature_correlation")
 INPUT_DRIFT = families("feature_drift", "drifted_features", "feature_distribution") | RELATIONS
@@ -86,7 +88,7 @@ class Case:
     tasks: tuple[str, ...] = TASKS
 
 
-EMPTY = WINDOWED - COUNTED - {names.PREDICTION_ANOMALY_SCORE}  # an outage is an anomaly of the volume
+EMPTY = (WINDOWED | COVERAGE) - COUNTED - {names.PREDICTION_ANOMALY_SCORE}  # an outage is an anomaly of the volume
 NO_ROWS = {names.PREDICTIONS_IN_WINDOW: 0.0, names.SERVING_COST_USD: 0.0}
 ONE = {"binary": 1, "multiclass": "a", "regression": 3.0}
 
@@ -142,7 +144,7 @@ CASES = {
         each(label="abc"), absent=LABELLED, tasks=("regression",), says={names.MODEL_OUTCOME_COVERAGE_RATIO: 0.0}),
     "all failed": Case(
         each(error="oom", score=None, prediction=None),
-        absent=LABELLED | PREDICTED | {names.MODEL_OUTCOME_COVERAGE_RATIO},
+        absent=LABELLED | PREDICTED | COVERAGE,
         says={names.PREDICTIONS_IN_WINDOW: WINDOW}),
 }  # fmt: skip
 BY_TASK = [(name, task) for name, case in CASES.items() for task in case.tasks]

@@ -15,7 +15,6 @@ from exporter.baseline import Baseline
 from exporter.config import load_config
 from exporter.errors import ConfigError, DataError
 from exporter.evaluate import evaluate
-from exporter.ingest import sources
 from exporter.monitor import Monitor
 from exporter.reference import ReferenceData, build_baseline
 from exporter.service import Exporter
@@ -92,7 +91,7 @@ def test_serving_and_evaluating_give_the_same_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     if way == "bulk":
-        monkeypatch.setattr(sources, "BULK_FROM", 1)
+        monkeypatch.setattr("exporter.ingest.blocks.BULK_FROM", 1)
         monkeypatch.setattr("exporter.evaluate.BULK_FROM", 1)
     monkeypatch.setattr("time.time", lambda: LATEST - 300)  # limits.future is five minutes
     monitor = monitored(tmp_path)

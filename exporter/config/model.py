@@ -41,6 +41,7 @@ class Thresholds(Section):
     auc: Share = 0.90
     baseline_ratio: Positive = Field(0.95, description="Performance over the baseline's; below warns.")
     completeness: Share = 0.99
+    log_completeness: Share = Field(0.99, description="Records read over those to expect by counts records.")
     invalid_inputs: Share = 0.01
     missing_features: Share = 0.001
     latency_p95_seconds: Positive = 0.1
@@ -94,6 +95,14 @@ class Drift(Section):
         return length + max((length if period == "previous" else WEEK_SECONDS for period in self.periods), default=0)
 
 
+class ModelOutcomes(Section):
+    """How old predictions must be before what rests on their labels looks at them."""
+
+    maturity: Duration | None = Field(
+        None, description="Windows of performance end this long ago; none: every label that came counts at once."
+    )
+
+
 class Model(Section):
     """One monitored model."""
 
@@ -107,6 +116,7 @@ class Model(Section):
     )
     segments: tuple[Segment, ...] = Field((), description="What performance and prediction drift are also told by.")
     drift: Drift = Drift()
+    outcomes: ModelOutcomes = ModelOutcomes()
     thresholds: Thresholds = Thresholds()
     objectives: Objectives = Objectives()
 

@@ -13,23 +13,21 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import IO, Any, TypeVar
 
-import duckdb
-
 from exporter.errors import DataError
-from exporter.ingest.blocks import after_newline, chunks, end_of_lines, is_record, read_block, skip
+from exporter.ingest.blocks import Blocks
 from exporter.ingest.files import UNREADABLE, LogFile, content_identity, find_files, parquet_identity
-from exporter.ingest.ndjson import MAX_LINE, BulkReader, LineReader
+from exporter.ingest.lines import after_newline, end_of_lines, is_record, read_block, skip
+from exporter.ingest.ndjson import MAX_LINE
 from exporter.ingest.parquet import ParquetReader
 from exporter.ingest.records import Records
 from exporter.ingest.schema import FeatureSchema
 
 log = logging.getLogger(__name__)
 
-BULK_FROM = 1024 * 1024  # bytes; below, DuckDB's fixed cost of 9 ms outweighs its speed (bench/README.md)
 QUIET_SECONDS = 60.0  # after which a file's handle is closed: writers reopen rotated files within seconds
 MAX_OPEN = 256  # handles; the customary limit of a process is 1,024
 T = TypeVar("T")
@@ -45,6 +43,8 @@ class Piece:
     identity: str
     position: int
     size: int
+    path: str = ""
+    """The file's name, where the log is followed."""
 
 
 @dataclass
@@ -76,8 +76,7 @@ class LogReader:
     """Plain files held open; a reader that takes another's place goes on with them."""
 
     def __post_init__(self) -> None:
-        self._lines = LineReader(self.schema)
-        self._bulk = BulkReader(self.schema)
+        self._blocks = Blocks(self.schema)
         self._parquet = ParquetReader(self.schema, self.only_model)
         self._reached: dict[str, int] = {}
         self._seen: dict[str, tuple[int, ...]] = {}
@@ -93,7 +92,7 @@ class LogReader:
             try:
                 for piece in self.read(file):
                     self._behind[file.path] = max(self._behind.get(file.path, 0) - piece.size, 0)
-                    yield piece
+                    yield replace(piece, path=file.path)
             except DataError as error:
                 self._refuse(file, error)
             if not file.is_plain:
@@ -107,9 +106,17 @@ class LogReader:
         """
         with _readable(file):
             identity, _ = self._identity(file)
-            parts = self._parquet.parts(file.path) if file.is_parquet else self._bulk.stream(file.path)
+            parts = self._parquet.parts(file.path) if file.is_parquet else self._blocks.bulk.stream(file.path)
             for place, part in enumerate(parts):
                 yield partial(_made, file, part, identity, 0 if place else file.size)
+        self._reached[identity] = file.size
+
+    def salvage(self, file: LogFile) -> Iterator[Callable[[], Piece]]:
+        """As `stream`, passing over bad lines; `duckdb.Error` when that fails, with the file to be read in blocks."""
+        with _readable(file):
+            identity, _ = self._identity(file)
+            for place, (records, rejected) in enumerate(self._blocks.salvage.stream(file.path)):
+                yield given(Piece(records, rejected, identity, 0, 0 if place else file.size))
         self._reached[identity] = file.size
 
     def read(self, file: LogFile) -> Iterator[Piece]:
@@ -222,7 +229,8 @@ class LogReader:
         for inode, handle in list(self.handles.items()):
             if not _names(handle.path, inode):
                 try:
-                    yield from self._advance(handle, torn=handle.is_quiet)
+                    for piece in self._advance(handle, torn=handle.is_quiet):
+                        yield replace(piece, path=handle.path)
                 except OSError as error:
                     log.warning("cannot read on in what was %s: %s", handle.path, error)
                     handle.active = -math.inf
@@ -299,25 +307,11 @@ class LogReader:
             if taken:
                 position += taken
                 self._reached[identity] = position
-                records, rejected = self._parse(block, start, end)
+                records, rejected = self._blocks.read(block, start, end)
                 rejected["oversized"] += oversized
                 yield Piece(records, +rejected, identity, position, taken)
         if fault is not None:
             raise fault
-
-    def _parse(self, block: bytes, start: int, end: int) -> tuple[tuple[Records, ...], Counter[str]]:
-        if end - start >= BULK_FROM:
-            try:
-                return (self._bulk.read(iter([memoryview(block)[start:end]])),), Counter()
-            except duckdb.Error as error:
-                log.debug("reading a block line by line: %s", error)
-        records: list[Records] = []
-        rejected = Counter[str]()
-        for chunk in chunks(block, start, end):
-            read, refused = self._lines.read(chunk)
-            records += read
-            rejected += refused
-        return tuple(records), rejected
 
 
 @contextmanager
@@ -326,6 +320,11 @@ def _readable(file: LogFile) -> Iterator[None]:
         yield
     except UNREADABLE as error:
         raise DataError(f"{file.path}: cannot be read ({error}); mend or remove it") from error
+
+
+def given(piece: Piece) -> Callable[[], Piece]:
+    """What makes a piece that is made already."""
+    return lambda: piece
 
 
 def _made(file: LogFile, part: Callable[[], Records], identity: str, size: int) -> Piece:

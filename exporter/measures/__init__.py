@@ -13,6 +13,7 @@ from exporter.measures.drift import measure_concept_drift, measure_feature_drift
 from exporter.measures.feature_distribution import measure_feature_distribution
 from exporter.measures.multivariate import measure_multivariate
 from exporter.measures.operations import measure_operations
+from exporter.measures.outcomes import measure_outcomes
 from exporter.measures.performance import measure_estimation, measure_performance
 from exporter.measures.periods import measure_history, measure_recent_drift
 from exporter.measures.quality import measure_quality
@@ -23,6 +24,7 @@ __all__ = ["MEASURES", "Histogram", "Past", "Sample", "Scope"]
 
 MEASURES: Mapping[str, Measure] = {
     "performance": measure_performance,
+    "outcomes": measure_outcomes,
     "estimation": measure_estimation,
     "feature_drift": measure_feature_drift,
     "output_drift": measure_output_drift,

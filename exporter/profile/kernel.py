@@ -63,6 +63,26 @@ class Kernel:
 
     def outcomes(self, scored: Scored, label: Column, delay: Floats | None, groups: Codes | None, count: int) -> Floats:
         """Counts of shape (count, layout.size) of labelled predictions; rows that predicted nothing count nowhere."""
+        matrix = self._labels(scored, label, delay, groups, count)
+        at = self.layout.slices
+        matrix[:, at["first_labelled"].start : at["first_labelled"].stop - 1] = matrix[:, at["labelled"]][:, [1, 3]]
+        matrix[:, at["first_delay"]] = matrix[:, at["delay"]]
+        return matrix
+
+    def corrections(
+        self, scored: Scored, label: Column, delay: Floats | None, groups: Codes | None, count: int
+    ) -> Floats:
+        """Counts as of `outcomes`, of labels that take the place of those in `replaced`."""
+        matrix = self._labels(scored, label, delay, groups, count)
+        at = self.layout.slices
+        matrix[:, at["first_labelled"].stop - 1] = matrix[:, at["labelled"].start + 1]
+        return matrix
+
+    def replaced(self, scored: Scored, label: Column, delay: Floats | None, groups: Codes | None, count: int) -> Floats:
+        """What takes labels back that counted before, all but that they came."""
+        return -self._labels(scored, label, delay, groups, count)
+
+    def _labels(self, scored: Scored, label: Column, delay: Floats | None, groups: Codes | None, count: int) -> Floats:
         known = scored.cell >= 0
         if not known.all():
             scored, label, groups, delay = _kept(known, scored, label, groups, delay)

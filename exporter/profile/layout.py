@@ -112,6 +112,8 @@ class Layout:
 _COMMON: dict[str, Shape] = {
     "rows": (3,),  # records, sum of weights, sum of squared weights
     "labelled": (4,),  # the same of labelled ones, and the weight of those that were right
+    "first_labelled": (3,),  # weights that only grow: labelled ones, of those right by their first label, corrections
+    "first_delay": (len(DELAY_BOUNDS) + 2,),  # of first labels alone; `delay` is of those that count
     "unsure": (2,),  # weight of low-confidence predictions, of those whose confidence is known
     "served": (2,),  # weight of prediction records, of those with an error
     "inputs": (INPUT_CELLS,),  # weight of rows by hash of their features

@@ -247,6 +247,7 @@ CASES = (
         0.002,
         0.001,
     ),
+    simple("PredictionLogIncomplete", 10, names.PREDICTION_LOG_COMPLETENESS_RATIO, WINDOWED, 0.98, 0.99, "98%"),
     Case("PredictionLatencyHigh", 6, latency(0), latency(0.96), JOB | MODEL, "242.5ms", memory=5),
     ratio(
         "PredictionErrorsHigh",

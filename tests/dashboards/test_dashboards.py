@@ -30,7 +30,8 @@ def test_every_recorded_series_of_a_panel_is_in_the_vocabulary(name: str, uid: s
 @every_dashboard
 def test_every_selected_series_is_of_the_vocabulary(name: str, uid: str) -> None:
     known = {family.name for family in names.FAMILIES} | set(names.RECORDED)
-    buckets = {family.name + "_bucket" for family in names.FAMILIES if family.kind == "histogram"}
+    histograms = [family.name for family in names.FAMILIES if family.kind == "histogram"]
+    buckets = {f"{name}_{part}" for name in histograms for part in ("bucket", "sum", "count")}
     selected = {
         match[1]
         for expr in expressions(built(name, uid))
