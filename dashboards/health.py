@@ -30,6 +30,8 @@ def health(config: Config) -> list[Panel]:
         _taken(),
         _spool(config),
         _history(),
+        _archive(),
+        _archiving(),
     ]
 
 
@@ -282,3 +284,38 @@ def _history() -> Panel:
         Column("Rows", by("max", names.PERIOD_ROWS.name, of_period), decimals=0),
     ]
     return table("History", text, columns, size=(24, 8), sort="Model")
+
+
+def _archive() -> Panel:
+    text = describe(
+        "Size of the archive, and bytes of log, unpacked, that moved into it a second.",
+        good="It levels off once archive.retention is reached.",
+        bad="Flat while the log grows: nothing is archived.",
+        do="Look at the table beside, then at the exporter's log.",
+    )
+    moved = Query(per_second(names.ARCHIVED_LOG_BYTES_TOTAL), "moved a second", hue(WARN) | {"unit": "binBps"})
+    queries = [Query(by("sum", select(names.ARCHIVE_BYTES)), "archive", hue(NOTE)), moved]
+    return trend("Archive", text, queries, size=(12, 8), unit="bytes", floor=0, empty="No source of log is archived")
+
+
+def _archiving() -> Panel:
+    text = describe(
+        "Each exporter's archiving: its last attempt, attempts that failed since it started, when one last succeeded.",
+        good="ok, within the hour.",
+        bad="failed: log files stay where they are and fill the disk; nothing is lost.",
+        do="The exporter's log has the reason: permissions, a full disk.",
+    )
+    labels = ("instance",)
+    columns = [
+        Column("Exporter", label="instance"),
+        Column("State", by("min", names.ARCHIVE_SUCCESS.name, labels), words=WORDS, width=90),
+        Column("Failures", by("max", names.ARCHIVE_FAILURES_TOTAL.name, labels), decimals=0),
+        Column("Files", by("max", names.ARCHIVE_FILES.name, labels), decimals=0),
+        Column(
+            "Last archived",
+            f"1000 * {by('max', names.ARCHIVE_LAST_SUCCESS_TIMESTAMP_SECONDS.name, labels)}",
+            unit="dateTimeAsIso",
+            width=170,
+        ),
+    ]
+    return table("Archiving", text, columns, size=(12, 8), sort="Exporter")

@@ -10,7 +10,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,9 +18,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from exporter import names
+from exporter.archive.archiver import Archiver
 from exporter.cohorts import Cohorts
 from exporter.collector import cut, render, series_of
-from exporter.config import Costs, load_config, parse_duration
+from exporter.config import load_config, parse_duration
+from exporter.costs import LogRate, monitoring_cost
 from exporter.debug import described
 from exporter.errors import ConfigError
 from exporter.formats.targets import Targets
@@ -41,7 +43,6 @@ from exporter.windows import HOUR, bucket_starts, fine_since
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0  # between two looks at the log; a look at unchanged files costs one stat each
-MONTH_SECONDS = 30 * 86_400
 _COMMIT_BYTES = 8 * 1024 * 1024  # of log in one transaction: bounds what a crash makes read again
 
 
@@ -115,6 +116,7 @@ class Exporter:
             paths, monitor.schema, monitor.only_model, self._store.positions, handles=self._handles,
             translations=Targets(config, monitor.baselines).of_log(),
         )  # fmt: skip
+        self._archiver = Archiver(config, self._store, self._reader)
         self._is_open = True
         self._cleaned = -math.inf
 
@@ -202,6 +204,8 @@ class Exporter:
             self._swap_if_asked()
             self._read()
             self._evaluate_if_due()
+            if self._is_open:
+                self._archiver.work()
             self._wake.wait(min(POLL_SECONDS, max(self._due - time.monotonic(), 0.01)))
             self._wake.clear()
 
@@ -361,8 +365,14 @@ class Exporter:
             yield Sample(family, (), value)
         yield from self._freshness()
         yield from self._keeper.samples()
-        for component, usd in self._monitoring_cost().items():
-            yield Sample(names.MONITORING_COST_USD, (component,), usd)
+        yield from self._archiver.samples()
+        yield from self._cost_samples()
+
+    def _cost_samples(self) -> Iterator[Sample]:
+        totals, costs = self._store.totals, self._monitor.config.costs
+        rate = LogRate.of(self._scopes, self._monitor.windows, totals.log_bytes, totals.accepted["prediction"])
+        yield from monitoring_cost(costs, rate, sum(os.times()[:2]), time.time() - self._health.started)
+        yield from rate.savings(costs)
 
     def _freshness(self) -> Iterator[Sample]:
         """How late records are read, and how long ago each writer was heard."""
@@ -374,34 +384,9 @@ class Exporter:
         if (oldest := self._writers.oldest()) is not None:
             yield Sample(names.OLDEST_WRITER_TIMESTAMP_SECONDS, (), oldest)
 
-    def _monitoring_cost(self) -> Mapping[str, float]:
-        """USD a month, at the rates seen so far."""
-        costs = self._monitor.config.costs
-        used, elapsed = sum(os.times()[:2]), max(time.time() - self._health.started, 1.0)
-        return {
-            "log_storage": log_cost(costs, self._bytes_a_month()),
-            "compute": used / elapsed * MONTH_SECONDS / 3_600 * costs.compute_usd_per_core_hour,
-        }
-
-    def _bytes_a_month(self) -> float:
-        """Bytes of log in 30 days, from the predictions of the longest window and the log's bytes for each."""
-        totals = self._store.totals
-        logged = totals.accepted["prediction"]
-        longest = max(self._monitor.windows, key=self._monitor.windows.__getitem__)
-        recent = sum(scope.windows[longest].records for scope in self._scopes)
-        per_prediction = totals.log_bytes / logged if logged else 0.0
-        return recent * per_prediction * MONTH_SECONDS / self._monitor.windows[longest]
-
     def _fine(self, newest: float) -> int:
         """From when on buckets are five minutes wide, now that a record as new as `newest` is there."""
         now = time.time()
         if self._monitor.config.evaluation.clock == "log":
             now = max([newest, *self._store.totals.newest.values()])
         return max(fine_since(now), self._store.fine) if math.isfinite(now) else self._store.fine
-
-
-def log_cost(costs: Costs, bytes_a_month: float) -> float:
-    """USD a month for taking in that much log and keeping it for the configured retention."""
-    gib = bytes_a_month / 2**30
-    kept_months = parse_duration(costs.log_retention) / MONTH_SECONDS
-    return gib * (costs.log_ingestion_usd_per_gib + kept_months * costs.log_storage_usd_per_gib_month)

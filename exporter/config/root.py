@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from exporter.config.alerting import Alerting
+from exporter.config.archive import Archive
 from exporter.config.base import Duration, NonNegative, Positive, Section, parse_duration
 from exporter.config.intake import Foreign, Intake
 from exporter.config.model import Model
@@ -17,11 +18,20 @@ class LogSource(Section):
     path: str = Field(min_length=1, description="NDJSON (plain, gzip, zstd) or Parquet; file, glob, directory, URL.")
     format: Literal["records", "sagemaker", "azureml"] = Field("records", description="Whose JSON lines they are.")
     foreign: Foreign | None = Field(None, description="Whose records are that are in a format of others.")
+    archive: bool = Field(False, description="Move what is read and at rest into the archive: the files are deleted.")
 
     @model_validator(mode="after")
     def _says_whose(self) -> Self:
         if (self.format == "records") != (self.foreign is None):
             raise ValueError("format and foreign go together: give both, or neither for records of our own format")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_archived(self) -> Self:
+        if self.archive and "://" in self.path:
+            raise ValueError("archive: only local files are archived; remove it, or expire the objects in their store")
+        if self.archive and self.foreign is not None:
+            raise ValueError("archive: only records of our own format are archived; remove it")
         return self
 
 
@@ -96,6 +106,7 @@ class Config(Section):
         (),
         description="Statistics of your own, each package.module:name, imported from PYTHONPATH; see exporter.custom.",
     )
+    archive: Archive = Archive()
     outcomes: Outcomes = Outcomes()
     costs: Costs = Costs()
     limits: Limits = Limits()
@@ -142,6 +153,11 @@ class Config(Section):
                     f"that models[{index}].drift.periods look back; raise it or drop the period"
                 )
         return self
+
+    @property
+    def archive_folder(self) -> Path:
+        """Where the archive stands."""
+        return self.resolve(self.archive.path or self.state / "archive")
 
     def resolve(self, path: Path | str) -> Path:
         """`path` as seen from the configuration file's folder."""

@@ -145,6 +145,11 @@ class LogReader:
         with file.open() as stream:
             return self._known(stream, torn=True) or ("", 0)
 
+    def reached(self, file: LogFile, positions: Mapping[str, int]) -> tuple[str, int]:
+        """What a file of NDJSON is known by, and how far `positions` say it was taken; OSError and the like."""
+        with file.open() as stream:
+            return self._known(stream, torn=True, positions=positions) or ("", 0)
+
     def forget(self) -> None:
         """Go back to the committed positions, after a commit that failed."""
         self._reached.clear()
@@ -285,12 +290,15 @@ class LogReader:
     def _position(self, identity: str, otherwise: int = 0) -> int:
         return self._reached.get(identity, self.positions.get(identity, otherwise))
 
-    def _known(self, stream: IO[bytes], *, torn: bool) -> tuple[str, int] | None:
+    def _known(
+        self, stream: IO[bytes], *, torn: bool, positions: Mapping[str, int] | None = None
+    ) -> tuple[str, int] | None:
         """What the content is known by, and the position reached in it; None while its first line is not complete.
 
         The first line alone counts until there is a second one: logs of replicas may begin alike. `torn` takes lines
-        without a newline for complete.
+        without a newline for complete. The position is this reader's, or that of `positions`.
         """
+        position = self._position if positions is None else positions.get
         first = stream.readline(MAX_LINE)
         ended = first.endswith(b"\n")
         if not first or not (ended or torn or len(first) == MAX_LINE or is_record(first)):
@@ -298,9 +306,9 @@ class LogReader:
         alone = content_identity(first)
         second = stream.readline(MAX_LINE) if ended else b""
         if not second or not (second.endswith(b"\n") or torn):
-            return alone, self._position(alone)
+            return alone, position(alone, 0)
         identity = content_identity(first + second)
-        return identity, self._position(identity, self._position(alone))
+        return identity, position(identity, position(alone, 0))
 
     def _pieces(self, identity: str, position: int, stream: IO[bytes], path: str, *, torn: bool) -> Iterator[Piece]:
         """A block of lines at a time from a stream that stands one byte before `position`.

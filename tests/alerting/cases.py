@@ -294,6 +294,7 @@ CASES = (
     Case("PredictionExporterAbsent", 5, (), (BUILD,), {}),
     Case("PredictionExporterDown", 5, (BUILD, gauge(names.UP, {}, 0)), (BUILD, gauge(names.UP, {}, 1)), TARGET),
     simple("PredictionIngestionFailed", 5, names.INGESTION_SUCCESS, {}, 0, 1),
+    simple("PredictionArchiveFailed", 5, names.ARCHIVE_SUCCESS, {}, 0, 1),
     simple("PredictionDriftCheckStale", 6, names.LAST_EVALUATION_TIMESTAMP_SECONDS, {}, -DAY, 9 * DAY, "1d 0h 6m 0s"),
     Case(
         "PredictionDriftCheckAbsent",
