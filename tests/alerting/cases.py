@@ -79,7 +79,6 @@ def segment(upper: float, whole: float, window: str = "1d") -> tuple[Series, ...
     labels = {**MODEL, "window": window}
     return (
         gauge(names.SEGMENT_ACCURACY_UPPER, labels | ORIGIN, upper),
-        gauge(names.SEGMENT_ACCURACY_UPPER, labels | ORIGIN | {"value": "LGA"}, 0.95),
         gauge(names.MODEL_ACCURACY_LOWER, labels, whole),
     )
 
