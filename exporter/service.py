@@ -26,9 +26,9 @@ from exporter.ingest.ledger import Ledger
 from exporter.ingest.sources import Handle, Inode, LogReader, Piece, ahead
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
+from exporter.pages.seen import Seen
 from exporter.snapshot import Snapshot, take_snapshot
 from exporter.store import Store
-from exporter.web.app import ModelSummary
 from exporter.web.exposition import Exposition
 from exporter.windows import HOUR, bucket_starts, fine_since
 
@@ -73,6 +73,7 @@ class Exporter:
         self._health = Health(started=now, reloaded=now)
         self._exposition: Exposition | None = None
         self._scopes: tuple[Scope, ...] = ()
+        self._seen: Seen | None = None
         self._due = 0.0
         self._handles: dict[Inode, Handle] = {}
         self._open(self._load())
@@ -159,10 +160,9 @@ class Exporter:
             self._wake.set()
             return problems
 
-    def models(self) -> Sequence[ModelSummary]:
-        """The monitored models."""
-        newest = self._store.totals.newest
-        return [ModelSummary(m.name, m.task, newest.get(m.name)) for m in self._monitor.config.models]
+    def seen(self) -> Seen | None:
+        """The newest evaluation, for pages; None before the first."""
+        return self._seen
 
     def debug(self, model: str | None) -> str:
         """The counts behind the numbers, as text; KeyError for an unknown model."""
@@ -265,7 +265,7 @@ class Exporter:
             snapshot, self._scopes = self._take()
             self._health.evaluated = time.time()
             self._health.evaluation_seconds = time.monotonic() - started
-            self._publish(snapshot)
+            self._seen = self._as_seen(snapshot.at, self._publish(snapshot))
         except Exception:
             log.exception("the evaluation failed; the last snapshot stays, and its age tells")
 
@@ -300,7 +300,12 @@ class Exporter:
                 complete = self._monitor.complete(oldest[of], at)
                 yield Scope(model, of, config.costs, windows, totals, errors, complete, pasts)
 
-    def _publish(self, snapshot: Snapshot) -> None:
+    def _as_seen(self, at: float, samples: Sequence[Sample]) -> Seen:
+        keys = [(scope.model.name, scope.version) for scope in self._scopes]
+        history = {key: self._store.stored(*key) for key in keys}
+        return Seen(at, self._monitor.config, self._scopes, samples, self._health.failures, history)
+
+    def _publish(self, snapshot: Snapshot) -> Sequence[Sample]:
         own = list(self._own_samples())
         kept, dropped = cut([*own, *snapshot.samples], self._monitor.config.limits.series - 2)
         self._health.series_dropped += dropped
@@ -311,6 +316,7 @@ class Exporter:
         ]
         text, openmetrics = render(kept)
         self._exposition = Exposition(text, openmetrics, series, time.time()).prepare()
+        return kept
 
     def _own_samples(self) -> Iterator[Sample]:
         health, totals = self._health, self._store.totals

@@ -16,6 +16,7 @@ import typer
 from exporter.cli.baseline import baseline_app
 from exporter.cli.common import ConfigPath, Instant, LogPaths, instant
 from exporter.cli.explain import explain
+from exporter.cli.report import report
 from exporter.config import load_config, parse_duration
 from exporter.errors import ConfigError, PredictionExporterError
 
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(baseline_app, name="baseline")
 app.command()(explain)
+app.command()(report)
 
 Listen = Annotated[list[str], typer.Option("--web.listen-address", help="[HOST]:PORT; may be repeated.")]
 WebConfig = Annotated[
