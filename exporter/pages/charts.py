@@ -17,6 +17,7 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 8, 12, 26
 BAR = 22  # height of a category's row
 NAME = 112  # width of a category's name
 LONGEST = 17  # letters of it
+APART = 6  # of two marks, at least
 
 Span = tuple[float, float]
 
@@ -33,12 +34,13 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Shares of reference and current rows by category."""
+    """Shares of reference and current rows by category; `rest`: how many more there are, and their shares."""
 
     title: str
     names: Sequence[str]
     reference: Sequence[float]
     current: Sequence[float]
+    rest: tuple[int, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def svg(chart: Chart, identity: str) -> str:
         case Histogram():
             return _framed(identity, chart, HEIGHT, _histogram(chart))
         case Bars():
-            return _framed(identity, chart, 8 + BAR * len(chart.names), _bars(chart))
+            return _framed(identity, chart, 8 + BAR * (len(chart.names) + (chart.rest[0] > 0)), _bars(chart))
         case Lines():
             return _framed(identity, chart, HEIGHT, _lines(chart))
 
@@ -89,9 +91,10 @@ def _framed(identity: str, chart: Chart, height: float, marks: Iterator[str]) ->
 
 
 def _largest_difference(chart: Histogram | Bars) -> str:
-    names = chart.names if isinstance(chart, Bars) else [
-        f"{number(low)} to {number(high)}" for low, high in zip(chart.edges, chart.edges[1:], strict=False)
-    ]  # fmt: skip
+    if isinstance(chart, Bars):
+        names: Sequence[str] = chart.names
+    else:
+        names = [f"{number(low)} to {number(high)}" for low, high in pairwise(chart.edges)]
     moves = [(abs(q - p), name, p, q) for name, p, q in zip(names, chart.reference, chart.current, strict=True)]
     if not moves:
         return "No rows."
@@ -142,30 +145,59 @@ def _bars(chart: Bars) -> Iterator[str]:
             f'<path class="reference" d="M{NAME},{y + 3}H{x(p):.1f}V{y + BAR - 3}H{NAME}Z"/>'
             f'<text x="{x(max(p, q)) + 5:.1f}" y="{y + 15}">{_percents(q)}</text></g>'
         )
+    count, p, q = chart.rest
+    if count:
+        told = f"{count} others: {_percents(q)} (reference {_percents(p)})"
+        yield f'<text x="{NAME}" y="{4 + len(chart.names) * BAR + 15}">{told}</text>'
 
 
 def _lines(chart: Lines) -> Iterator[str]:
-    known = [value for side in (chart.values, chart.lower, chart.upper) for value in side if value is not None]
-    if not known:
+    if not any(value is not None for value in chart.values):
         yield f'<text x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">no values in this window</text>'
         return
-    low, high = min(known), max(known)
-    near = (high - low) / 2  # a mark farther off would flatten the line
-    marks = [mark for mark in chart.marks if low - near <= mark.value <= high + near]
-    low, high = min([low, *(mark.value for mark in marks)]), max([high, *(mark.value for mark in marks)])
-    room = (high - low) * 0.06 or abs(high) * 0.1 or 1.0
-    span = (max(0.0, low - room) if low >= 0 else low - room, high + room)
+    span, marks = _reach(chart)
     x = _scale((chart.times[0], chart.times[-1]), (LEFT + 4, WIDTH - RIGHT - 4))
-    y = _scale(span, (HEIGHT - BOTTOM, TOP))
+    y = _clipped(_scale(span, (HEIGHT - BOTTOM, TOP)))
     yield from _grid(y, ticks(*span, 4), lambda value: number(value, 4))
-    for mark in marks:
-        yield (
-            f'<line class="mark" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(mark.value):.1f}" y2="{y(mark.value):.1f}"/>'
-            f'<text x="{WIDTH - RIGHT}" y="{y(mark.value) - 4:.1f}" text-anchor="end">{escape(mark.label)}</text>'
-        )
+    for place, mark in enumerate(_apart(marks, y)):
+        yield _mark(mark, y(mark.value), place)
     for run in _runs(chart.values):
         yield from _run(chart, run, x, y)
     yield from _axis(_time_labels(chart.times, x))
+
+
+def _reach(chart: Lines) -> tuple[Span, list[Mark]]:
+    """What the vertical axis spans, and the marks that lie near enough not to flatten the line.
+
+    Bounds may be so wide that the line would lie flat: then they are cut off at twice the line's height.
+    """
+    values = [value for value in chart.values if value is not None]
+    low, high = min(values), max(values)
+    near = max(high - low, abs(high) / 4) / 2
+    marks = [mark for mark in chart.marks if low - near <= mark.value <= high + near]
+    ends = [end for side in (chart.lower, chart.upper) for end in side if end is not None]
+    low = min([low, *(mark.value for mark in marks), *(max(end, low - near) for end in ends)])
+    high = max([high, *(mark.value for mark in marks), *(min(end, high + near) for end in ends)])
+    room = (high - low) * 0.06 or abs(high) * 0.1 or 1.0
+    return (max(0.0, low - room) if low >= 0 else low - room, high + room), marks
+
+
+def _apart(marks: Sequence[Mark], y: Callable[[float], float]) -> list[Mark]:
+    """The highest mark, and of the others those that can be told from the one above."""
+    kept: list[Mark] = []
+    for mark in sorted(marks, key=lambda mark: -mark.value):
+        if not kept or y(mark.value) - y(kept[-1].value) >= APART:
+            kept.append(mark)
+    return kept
+
+
+def _mark(mark: Mark, y: float, place: int) -> str:
+    """Its label at the right, in the middle or at the left, in turn, so that those of near marks do not meet."""
+    at, anchor = ((WIDTH - RIGHT, "end"), ((LEFT + WIDTH - RIGHT) / 2, "middle"), (LEFT + 4, "start"))[place % 3]
+    return (
+        f'<line class="mark" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text class="over" x="{at:g}" y="{y - 4:.1f}" text-anchor="{anchor}">{escape(mark.label)}</text>'
+    )
 
 
 def _run(chart: Lines, run: Sequence[int], x: Callable[[float], float], y: Callable[[float], float]) -> Iterator[str]:
@@ -234,6 +266,10 @@ def _percents(value: float) -> str:
 def _scale(of: Span, to: Span) -> Callable[[float], float]:
     width = of[1] - of[0] or 1.0
     return lambda value: to[0] + (value - of[0]) / width * (to[1] - to[0])
+
+
+def _clipped(y: Callable[[float], float]) -> Callable[[float], float]:
+    return lambda value: min(max(y(value), TOP), HEIGHT - BOTTOM)
 
 
 def ticks(low: float, high: float, about: int) -> list[float]:

@@ -22,9 +22,11 @@ from exporter.pages.history import Point, steps, trace
 from exporter.pages.seen import Seen
 from exporter.pages.shapes import QUANTILES, equal_bins, largest, quantiles
 from exporter.pages.verdicts import drift_level, feature_level
-from exporter.pages.words import between, moment, number, percent, pvalue
+from exporter.pages.words import MISSING, between, moment, number, percent, pvalue
 from exporter.profile.layout import Profile, feature_part
 from exporter.stats.result import NotEnoughData
+
+MOST_TERMS = 15  # of a PSI, so that a hundred categories do not fill the page
 
 _SAID = {
     "critical": "Severe drift: PSI {score}. If the inputs are sound, the model needs recent data.",
@@ -78,8 +80,8 @@ def distribution_chart(title: str, fine: list[str], pair_at: tuple[float, ...] |
         if bins is None:
             return None
         return Histogram(title, bins.edges.tolist(), bins.reference.tolist(), bins.current.tolist())
-    made, p, q = largest(fine, reference, current)
-    return Bars(title, made, p.tolist(), q.tolist()) if made else None
+    made = largest(fine, reference, current)
+    return Bars(title, made.names, made.reference.tolist(), made.current.tolist(), made.rest) if made.names else None
 
 
 def _drift(seen: Seen, scope: Scope, window: str, feature: NumericFeature | CategoryFeature) -> Iterator[Block]:
@@ -91,16 +93,19 @@ def _drift(seen: Seen, scope: Scope, window: str, feature: NumericFeature | Cate
     if chart is not None:
         yield chart
     yield _over_time(seen, scope, window, feature)
-    rows = []
-    for method in scope.model.drift.methods:
-        score = seen.of(scope, names.FEATURE_DRIFT_SCORE, window, feature.name, method)
-        ends = (seen.of(scope, family, window, feature.name, method)
-                for family in (names.FEATURE_DRIFT_SCORE_LOWER, names.FEATURE_DRIFT_SCORE_UPPER))  # fmt: skip
-        chance = seen.of(scope, names.FEATURE_DRIFT_PVALUE, window, feature.name, method)
-        limit = seen.of(scope, names.FEATURE_DRIFT_THRESHOLD, window, feature.name, method)
-        rows.append((method, number(score), between(*ends), pvalue(chance), number(limit)))
-    heads = columns("Method", "Score", "95 % bounds", "p-value", "Usual limit")
-    yield Table("Distance from the reference, by method", heads, rows)
+    yield _methods(seen, scope, window, feature.name)
+
+
+def _methods(seen: Seen, scope: Scope, window: str, name: str) -> Table:
+    families = (names.FEATURE_DRIFT_SCORE, names.FEATURE_DRIFT_SCORE_LOWER, names.FEATURE_DRIFT_SCORE_UPPER,
+                names.FEATURE_DRIFT_PVALUE, names.FEATURE_DRIFT_THRESHOLD)  # fmt: skip
+    found = {method: [seen.of(scope, family, window, name, method) for family in families]
+             for method in scope.model.drift.methods}  # fmt: skip
+    calibrated = any(limit is not None for *_, limit in found.values())
+    rows = [(method, number(score), between(lower, upper), pvalue(chance), *[number(limit)] * calibrated)
+            for method, (score, lower, upper, chance, limit) in found.items()]  # fmt: skip
+    heads = columns("Method", "Score", "95 % bounds", "p-value", *["Usual limit"] * calibrated)
+    return Table("Distance from the reference, by method", heads, rows)
 
 
 def _over_time(seen: Seen, scope: Scope, window: str, feature: NumericFeature | CategoryFeature) -> Lines:
@@ -127,7 +132,7 @@ def lines(title: str, points: list[tuple[float, Point]], marks: list[Mark]) -> L
 
 def _quality(scope: Scope, window: str, feature: NumericFeature | CategoryFeature) -> Table:
     sides = [feature_counts(profile, feature) for profile in (scope.reference, scope.windows[window])]
-    rows: list[tuple[Cell | str, ...]] = [("rows", *(number(side["rows"], 6) for side in sides))]
+    rows: list[tuple[Cell | str, ...]] = [("rows", *(number(side["rows"]) for side in sides))]
     for name in (name for name in sides[0] if name not in ("rows", "usable")):
         of = "usable" if "reference" in name else "rows"
         rows.append((name, *(percent(side[name] / side[of]) if side[of] else percent(None) for side in sides)))
@@ -167,15 +172,18 @@ def _behind(scope: Scope, window: str, feature: NumericFeature | CategoryFeature
     if isinstance(working.value, NotEnoughData):
         yield Paragraph(f"Here it is {why_absent(working.value)}.")
     if working.table is not None:
-        shown = ("cell", "reference", "current", "p", "q", "term")
-        kept = zip(*(working.table.column(head) for head in shown), strict=True)
-        top = max((float(term) for term in working.table.column("term")), default=0.0)
-        rows = [
-            (str(cell), number(float(r), 6), number(float(c), 6), percent(float(p)), percent(float(q)),
-             Cell(f"{float(term):.4f}", share=float(term) / top if top > 0 else None))
-            for cell, r, c, p, q, term in kept
+        terms = dict(zip(working.table.column("cell"), map(float, working.table.column("term")), strict=True))
+        kept = sorted(terms, key=lambda cell: -terms[cell])[:MOST_TERMS]
+        top = max(terms.values(), default=0.0)
+        rows: list[tuple[Cell | str, ...]] = [
+            (str(cell), percent(float(p)), percent(float(q)),
+             Cell(f"{term:.4f}", share=term / top if top > 0 else None), number(float(r)), number(float(c)))
+            for cell, r, c, p, q, _, term in working.table.rows if cell in kept and isinstance(term, float)
         ]  # fmt: skip
-        heads = columns("Values", "Reference", "Window", "p", "q", "Term")
+        if len(kept) < len(terms):
+            rest = sum(terms.values()) - sum(terms[cell] for cell in kept)
+            rows.append((f"({len(terms) - len(kept)} others)", MISSING, MISSING, f"{rest:.4f}", MISSING, MISSING))
+        heads = columns("Values", "p", "q", "Term", "Reference", "Window")
         yield Table("Which values the PSI comes from", heads, rows)
     named = shlex.join((scope.model.name, feature.name, "--window", window, "--version", scope.version))
     yield Paragraph(

@@ -59,11 +59,11 @@ def _whole(title: str, body: str, *, policy: bool = False) -> str:
 
 
 class _Writer:
-    """Writes blocks with links; numbers the charts, whose identifiers a page may hold once."""
+    """Writes blocks with links; numbers charts and tables, whose identifiers a page may hold once."""
 
     def __init__(self, links: Links) -> None:
         self._links = links
-        self._charts = count(1)
+        self._charts, self._tables = count(1), count(1)
 
     def document(self, document: Document, level: int = 2) -> str:
         sections = "".join(self._section(section, level) for section in document.sections)
@@ -119,10 +119,12 @@ class _Writer:
         if not table.rows:
             return f"<p>{escape(table.caption)}: {escape(table.empty[:1].lower() + table.empty[1:])}</p>"
         heads = "".join(f'<th scope="col"{_class(column)}>{escape(column.head)}</th>' for column in table.columns)
+        name = f"table{next(self._tables)}"
         rows = "".join(f"<tr>{''.join(self._cells(table, row))}</tr>" for row in table.rows)
         return (
-            f'<div class="wide" role="region" aria-label="{escape(table.caption)}" tabindex="0"><table>'
-            f"<caption>{escape(table.caption)}</caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+            f'<p class="caption" id="{name}">{escape(table.caption)}</p>'
+            f'<div class="wide" role="region" aria-labelledby="{name}" tabindex="0"><table aria-labelledby="{name}">'
+            f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
 
     def _cells(self, table: Table, row: Sequence[Cell | str]) -> Iterator[str]:

@@ -62,6 +62,7 @@ def _rows(seen: Seen, model: Model) -> list[tuple[Cell | str, ...]]:
 def _row(seen: Seen, scope: Scope) -> tuple[Cell | str, ...]:
     model, window = scope.model, scope.model.drift.window
     link = Target("model", model.name, version=scope.version, window=window)
+    quality = Target("quality", model.name, version=scope.version, window=window)
     level = state(seen, scope)
     complete = [value for feature in scope.totals.layout.features
                 if (value := seen.of(scope, names.FEATURE_COMPLETENESS, window, feature.name)) is not None]  # fmt: skip
@@ -71,14 +72,16 @@ def _row(seen: Seen, scope: Scope) -> tuple[Cell | str, ...]:
         f"{number(scope.windows[window].weight)} in {window}",
         _performance(seen, scope, window),
         number(seen.of(scope, names.DRIFTED_FEATURES, window)),
-        Cell(percent(min(complete, default=None)), Target("quality", model.name, version=scope.version, window=window)),
+        Cell(percent(min(complete)), quality) if complete else MISSING,
     )
 
 
 def _performance(seen: Seen, scope: Scope, window: str) -> str:
     if scope.model.task == "regression":
-        return f"MAE {number(seen.of(scope, names.MODEL_MAE, window))}"
-    return f"accuracy {percent(seen.of(scope, names.MODEL_ACCURACY, window))}"
+        error = seen.of(scope, names.MODEL_MAE, window)
+        return MISSING if error is None else f"MAE {number(error)}"
+    accuracy = seen.of(scope, names.MODEL_ACCURACY, window)
+    return MISSING if accuracy is None else f"accuracy {percent(accuracy)}"
 
 
 def _all(seen: Seen) -> Items:

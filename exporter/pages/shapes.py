@@ -1,5 +1,6 @@
 """From the cells of a distribution to what a chart shows: bins of equal width, categories by size, quantiles."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,18 +61,22 @@ def quantiles(feature: NumericFeature, placed: Floats) -> tuple[float | None, ..
     return tuple(float(np.interp(share, below, edges)) for share in QUANTILES)
 
 
-def largest(names: list[str], reference: Floats, current: Floats, keep: int = CATEGORIES) -> tuple[
-        list[str], Floats, Floats]:  # fmt: skip
-    """The categories with the largest share on either side, in order of the reference, and the rest as one."""
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """Categories with their shares of either side's rows; `rest` is how many more there are, and their shares."""
+
+    names: list[str]
+    reference: Floats
+    current: Floats
+    rest: tuple[int, float, float]
+
+
+def largest(names: Sequence[str], reference: Floats, current: Floats) -> Categories:
+    """The CATEGORIES with the largest share on either side, in the order of the reference's."""
     p, q = shares(reference), shares(current)
     held = np.flatnonzero(np.maximum(p, q) > 0)
     order = held[np.argsort(-np.maximum(p, q)[held], kind="stable")]
-    shown = order[:keep] if len(order) > keep + 1 else order
+    shown, rest = order[:CATEGORIES], order[CATEGORIES:]
     shown = shown[np.argsort(-p[shown], kind="stable")]
-    rest = np.setdiff1d(held, shown)
-    made = [names[place] for place in shown]
-    sides = [side[shown] for side in (p, q)]
-    if len(rest):
-        made.append(f"({len(rest)} others)")
-        sides = [np.append(side, total) for side, total in zip(sides, (p[rest].sum(), q[rest].sum()), strict=True)]
-    return made, sides[0], sides[1]
+    others = len(rest), float(p[rest].sum()), float(q[rest].sum())
+    return Categories([names[place] for place in shown], p[shown], q[shown], others)

@@ -29,15 +29,15 @@ nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: .3rem .5rem; mar
 a[aria-current] { font-weight: 600; color: var(--text); text-decoration: none; }
 .choice a[aria-current] { background: var(--text); color: var(--ground); }
 .items { list-style: none; padding: 0; margin: .5rem 0; } .items li { margin: .3rem 0; }
-.wide { overflow-x: auto; margin: .8rem 0 1.2rem; }
+.wide { overflow-x: auto; margin: 0 0 1.2rem; }
+.caption { color: var(--quiet); font-size: .92rem; margin: .8rem 0 .3rem; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; color: var(--quiet); padding-bottom: .3rem; }
 th, td { text-align: left; padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--rule); vertical-align: top;
   overflow-wrap: normal; }
 tbody th { font-weight: 400; overflow-wrap: anywhere; min-width: 7rem; }
 thead th { font-weight: 600; white-space: nowrap; }
-.number { text-align: right; white-space: nowrap; } tr > :last-child { padding-right: .2rem; }
-.meter { width: 60px; height: 10px; margin-right: .5rem; }
+.number { text-align: right; white-space: nowrap; } td:has(.meter) { padding-left: 1.5rem; } tr > :last-child { padding-right: .2rem; }
+.meter { float: left; width: 60px; height: 10px; margin: .4rem .6rem 0 0; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1rem 1.5rem;
   margin: .8rem 0; }
 figure { margin: 0; max-width: 34rem; } figcaption { display: flex; flex-wrap: wrap; gap: 0 1rem;
@@ -47,6 +47,7 @@ figure { margin: 0; max-width: 34rem; } figcaption { display: flex; flex-wrap: w
 .key.current { background: var(--current); } .key.reference { border: 2px solid var(--reference); }
 figure svg { display: block; width: 100%; height: auto; font: 12px system-ui, sans-serif; }
 svg text { fill: var(--text); }
+.over { paint-order: stroke; stroke: var(--ground); stroke-width: 3px; }
 rect.current { fill: var(--current); } path.reference { fill: none; stroke: var(--reference); stroke-width: 1.6; }
 .grid { stroke: var(--rule); } .axis { stroke: var(--quiet); }
 .mark { stroke: var(--mark); stroke-dasharray: 5 3; } .band { fill: var(--band); }
@@ -56,6 +57,8 @@ rect.current { fill: var(--current); } path.reference { fill: none; stroke: var(
 .info { color: var(--info); } .ok { color: var(--ok); } .none { color: var(--quiet); }
 pre { background: var(--chip); padding: .7rem; overflow-x: auto; font-size: .85rem; border-radius: .3rem; }
 footer { margin-top: 3rem; color: var(--quiet); font-size: .85rem; }
+@media (max-width: 30rem) { table { font-size: .85rem; } th, td { padding-right: .6rem; }
+  tbody th { min-width: 6rem; } .meter { display: none; } }
 @media print { body { max-width: none; font-size: 10pt; } nav { display: none; } figure, tr { break-inside: avoid; }
   .wide { overflow: visible; } h2, h3 { break-after: avoid; } }
 """

@@ -65,4 +65,6 @@ def said(metric: str) -> str:
     >>> said("auc"), said("log_loss")
     ('AUC', 'log loss')
     """
-    return metric.upper() if metric in ("auc", "mae", "rmse", "r2", "f1") else metric.replace("_", " ")
+    if metric in ("auc", "mae", "rmse", "r2", "f1"):
+        return metric.upper()
+    return metric.replace("_", " ").replace("brier", "Brier")
