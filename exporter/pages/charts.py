@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 from exporter.pages.words import number
 
@@ -85,7 +86,8 @@ def describe(chart: Chart) -> str:
 def _framed(identity: str, chart: Chart, height: float, marks: Iterator[str]) -> str:
     return (
         f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-labelledby="{identity}-t {identity}-d">'
-        f'<title id="{identity}-t">{escape(chart.title)}</title><desc id="{identity}-d">{escape(describe(chart))}</desc>'
+        f'<title id="{identity}-t">{escape(chart.title)}</title>'
+        f'<desc id="{identity}-d">{escape(describe(chart))}</desc>'
         f"{''.join(marks)}</svg>"
     )
 

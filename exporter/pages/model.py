@@ -72,7 +72,8 @@ def _lead(seen: Seen, scope: Scope, window: str) -> Paragraph:
     begun = "" if window in scope.complete else f" Its history begins within these {window}."
     rows = number(scope.windows[window].weight)
     return Paragraph(
-        f"{scope.model.task.capitalize()} model, version {scope.version}: {rows} predictions in the {window} to {moment(seen.at)}; "
+        f"{scope.model.task.capitalize()} model, version {scope.version}: {rows} predictions in the {window} to "
+        f"{moment(seen.at)}; "
         f"newest record of the model {moment(newest)}.{begun}"
     )
 

@@ -36,7 +36,8 @@ th, td { text-align: left; padding: .35rem .9rem .35rem 0; border-bottom: 1px so
   overflow-wrap: normal; }
 tbody th { font-weight: 400; overflow-wrap: anywhere; min-width: 7rem; }
 thead th { font-weight: 600; white-space: nowrap; }
-.number { text-align: right; white-space: nowrap; } td:has(.meter) { padding-left: 1.5rem; } tr > :last-child { padding-right: .2rem; }
+.number { text-align: right; white-space: nowrap; }
+td:has(.meter) { padding-left: 1.5rem; } tr > :last-child { padding-right: .2rem; }
 .meter { float: left; width: 60px; height: 10px; margin: .4rem .6rem 0 0; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1rem 1.5rem;
   margin: .8rem 0; }
