@@ -183,7 +183,7 @@ def _behind(scope: Scope, window: str, feature: NumericFeature | CategoryFeature
         if len(kept) < len(terms):
             rest = sum(terms.values()) - sum(terms[cell] for cell in kept)
             rows.append((f"({len(terms) - len(kept)} others)", MISSING, MISSING, f"{rest:.4f}", MISSING, MISSING))
-        heads = columns("Values", "p", "q", "Term", "Reference", "Window")
+        heads = columns("Values", "p, reference", "q, window", "Term", "Reference rows", "Window rows")
         yield Table("Which values the PSI comes from", heads, rows)
     named = shlex.join((scope.model.name, feature.name, "--window", window, "--version", scope.version))
     yield Paragraph(
