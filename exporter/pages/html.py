@@ -123,7 +123,7 @@ class _Writer:
         rows = "".join(f"<tr>{''.join(self._cells(table, row))}</tr>" for row in table.rows)
         return (
             f'<p class="caption" id="{name}">{escape(table.caption)}</p>'
-            f'<div class="wide" role="region" aria-labelledby="{name}" tabindex="0"><table aria-labelledby="{name}">'
+            f'<div class="wide" role="group" aria-labelledby="{name}" tabindex="0"><table aria-labelledby="{name}">'
             f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
 

@@ -55,7 +55,7 @@ def _rows(seen: Seen, model: Model) -> list[tuple[Cell | str, ...]]:
     newest = moment(seen.number(names.LAST_RECORD_TIMESTAMP_SECONDS, model.name))
     scopes = seen.versions(model.name)
     if not scopes:
-        return [(Cell(model.name, Target("model", model.name)), Cell("no data", level="none"), *[MISSING] * 4, newest)]
+        return [(Cell(model.name), Cell("no data", level="none"), *[MISSING] * 4, newest)]
     return [(*_row(seen, scope), newest) for scope in reversed(scopes)]
 
 

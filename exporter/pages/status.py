@@ -78,7 +78,14 @@ def _models(seen: Seen) -> Table:
     for sample in seen.samples:
         if sample.family is names.MODEL_INFO:
             name, task, baseline = sample.labels
-            rows.append((Cell(name, Target("model", name)), task, baseline, moment(newest.get(name))))
+            rows.append(
+                (
+                    Cell(name, Target("model", name) if seen.versions(name) else None),
+                    task,
+                    baseline,
+                    moment(newest.get(name)),
+                )
+            )
     heads = texts("Model", "Task", "Baseline", "Newest record")
     return Table("Models and the baselines that they are held against", heads, rows)
 
