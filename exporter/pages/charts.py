@@ -278,7 +278,7 @@ def ticks(low: float, high: float, about: int) -> list[float]:
     """Round numbers from `low` to `high`, about so many.
 
     >>> ticks(0.0, 1.05, 4)
-    [0.0, 0.25, 0.5, 0.75, 1.0]
+    [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     >>> ticks(3.0, 3.0, 4)
     [3.0]
     """
@@ -286,6 +286,6 @@ def ticks(low: float, high: float, about: int) -> list[float]:
         return [low]
     rough = (high - low) / about
     base = 10 ** math.floor(math.log10(rough))
-    step = next((base * of for of in (1, 2, 2.5, 5) if base * of >= rough * 0.999), base * 10)
+    step = next((base * of for of in (1, 2, 2.5, 5) if base * of >= 0.75 * rough), base * 10)
     first = math.ceil(low / step - 1e-9)
     return [round(place * step, 12) + 0.0 for place in range(first, math.floor(high / step + 1e-9) + 1)]

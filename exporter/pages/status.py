@@ -11,7 +11,7 @@ from exporter.pages.document import Cell, Document, Paragraph, Section, Table, T
 from exporter.pages.seen import Seen
 from exporter.pages.words import moment, number
 
-_URL = re.compile(r"^([a-z][a-z0-9+.-]*://)(?:[^/@]*@)?([^/?#]*)([^?#]*)(.*)$", re.IGNORECASE)
+_URL = re.compile(r"^([a-z][a-z0-9+.-]*://)(?:[^/?#]*@)?([^/?#]*)([^?#]*)(.*)$", re.IGNORECASE)
 HIDDEN = "…"
 
 

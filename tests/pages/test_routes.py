@@ -13,6 +13,9 @@ import httpx
 import pytest
 
 from exporter.pages import routes
+from exporter.pages.document import Document
+from exporter.pages.seen import Seen as Evaluation
+from exporter.pages.status import status_page
 from exporter.service import Exporter
 from exporter.web.app import create_app
 from exporter.web.listen import serve_app
@@ -177,12 +180,12 @@ def test_a_statistic_that_failed_is_told_with_its_error(tmp_path: Path, monkeypa
 
 
 def test_a_scrape_is_answered_while_a_page_is_written(exporter: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, release, write = threading.Event(), threading.Event(), routes.status_page
+    begun, release = threading.Event(), threading.Event()
 
-    def slow(seen: routes.Seen) -> routes.Document:
+    def slow(seen: Evaluation) -> Document:
         begun.set()
         assert release.wait(30)
-        return write(seen)
+        return status_page(seen)
 
     monkeypatch.setattr(routes, "status_page", slow)
     with serving(exporter) as client:
