@@ -10,7 +10,7 @@ from alerting.durations import HOUR, MINUTE, Pace
 from exporter.config import Alerting
 from exporter.names import ALERT_APP, FEATURE, MODEL_NAME, MODEL_VERSION, WINDOW
 
-DASHBOARD_UID = "prediction-model"
+DASHBOARD_UID, FEATURE_UID = "prediction-model", "prediction-feature"
 
 Severity = Literal["critical", "warning", "info", "none"]
 
@@ -85,7 +85,8 @@ class Alert:
         }
 
     def _dashboard_path(self) -> str:
-        return f"/d/{DASHBOARD_UID}{self._query('var-')}"
+        uid = FEATURE_UID if FEATURE in self.labels else DASHBOARD_UID
+        return f"/d/{uid}{self._query('var-')}"
 
     def _page_path(self) -> str:
         """The exporter's page of what the alert is about; names stand in the query, for templates escape no path."""

@@ -1,6 +1,7 @@
 """One shot: the metrics at an instant, from files alone, without state."""
 
 import math
+import sys
 import threading
 import time
 from collections import deque
@@ -12,18 +13,20 @@ from functools import cached_property, partial
 
 import duckdb
 
+from exporter.cohorts import Cohorts
 from exporter.errors import DataError
+from exporter.ingest.blocks import BULK_FROM
 from exporter.ingest.engine import Delta, Engine, Period
 from exporter.ingest.files import LogFile, find_files, likely_newest
 from exporter.ingest.seen import SeenIds
-from exporter.ingest.sources import BULK_FROM, LogReader, Piece
+from exporter.ingest.sources import LogReader, Piece, given
 from exporter.ingest.transient import TransientLedger
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
 from exporter.profile.layout import Profile
 from exporter.profile.packed import sum_packed
 from exporter.snapshot import Snapshot, take_snapshot
-from exporter.windows import Stretch, bucket_starts, segment_starts, window_start
+from exporter.windows import Stretch, bucket_starts, stretch_starts
 
 _THREADS = 2  # that count beside each other; more hold more pieces in memory, and Python's lock lets few work at once
 
@@ -42,21 +45,33 @@ class Evaluation:
         config = self.monitor.config
         pasts = {model.name: self.monitor.pasts(model, self.at, self) for model in config.models}
         for model, version in sorted({key[:2] for key in self.delta.profiles}):
-            windows = {
-                name: self._profile(model, version, window_start(self.at, length))
-                for name, length in self.monitor.windows.items()
-            }
-            totals = self._profile(model, version, 0)
+            cohorts = Cohorts.of(config.model(model), self.monitor.windows, self.at)
+            windows, matured, aged = (
+                {name: self._profile(model, version, part) for name, part in several.items()}
+                for several in (cohorts.windows, cohorts.matured, cohorts.aged)
+            )
+            totals = self._profile(model, version, Stretch(0, sys.maxsize))
             errors = self._errors(model, version, totals)
             complete = self.monitor.complete(self.oldest(model)[version], self.at)
-            yield Scope(config.model(model), version, config.costs, windows, totals, errors, complete, pasts[model])
+            yield Scope(
+                config.model(model),
+                version,
+                config.costs,
+                windows,
+                totals,
+                errors,
+                complete,
+                pasts[model],
+                matured,
+                aged,
+            )
 
-    def _profile(self, model: str, version: str, since: int) -> Profile:
+    def _profile(self, model: str, version: str, of: Stretch) -> Profile:
         layout = self.monitor.layouts[model]
         parts = [
             packed
-            for (owner, of, start), several in self.delta.profiles.items()
-            if (owner, of) == (model, version) and start >= since
+            for (owner, said, start), several in self.delta.profiles.items()
+            if (owner, said) == (model, version) and of.first <= start < of.last
             for packed in several
         ]
         return Profile(layout, sum_packed(parts, layout.size))
@@ -89,7 +104,7 @@ class Evaluation:
 
     def snapshot(self) -> Snapshot:
         """Every metric that files alone can give."""
-        snapshot = take_snapshot(self.scopes(), self.at, time.perf_counter)
+        snapshot = take_snapshot(self.scopes(), self.at, time.perf_counter, self.monitor.measures)
         delta = self.delta
         own = ingestion_samples(delta.accepted, delta.rejected, float(self.log_bytes), delta.newest)
         samples: tuple[Sample, ...] = (*self.monitor.info(), *own, *snapshot.samples)
@@ -121,7 +136,7 @@ def _count(monitor: Monitor, files: Sequence[LogFile], at: float | None, until: 
     """Count `files` in the stretches that windows and periods of `at` need; in buckets when it is not known yet."""
     period: Period = lambda ts: bucket_starts(ts, 0)  # noqa: E731 - either one or the other
     if at is not None:
-        period = partial(segment_starts, bounds=monitor.bounds(at))
+        period = partial(stretch_starts, bounds=monitor.bounds(at))
     result = Evaluation(monitor, -math.inf if at is None else at)
     with duckdb.connect(config={"threads": 2}) as connection:
         job = _Job(monitor, TransientLedger(connection), period, latest, until)
@@ -191,10 +206,11 @@ def _count_file(job: _Job, reader: LogReader, file: LogFile) -> tuple[Delta, int
     """Count a file whole at full speed where it can be read so, else in blocks, with each bad line counted."""
     quick = file.size >= BULK_FROM if file.is_plain else file.is_parquet and file.filesystem is None
     if quick and not reader.knows(file):
-        known = job.seen.copy()
-        try:
-            with job.ledger.trial():
-                return job.count(reader.stream(file))
-        except duckdb.Error:
-            job.seen.restore(known)
-    return job.count(partial(lambda piece: piece, piece) for piece in reader.read(file))
+        for attempt in (reader.stream, reader.salvage) if file.is_plain else (reader.stream,):
+            known = job.seen.copy()
+            try:
+                with job.ledger.trial():
+                    return job.count(attempt(file))
+            except duckdb.Error:
+                job.seen.restore(known)
+    return job.count(map(given, reader.read(file)))

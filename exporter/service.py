@@ -18,12 +18,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 from exporter import names
+from exporter.cohorts import Cohorts
 from exporter.collector import cut, render, series_of
 from exporter.config import Costs, load_config, parse_duration
+from exporter.debug import described
 from exporter.errors import ConfigError
+from exporter.formats.targets import Targets
 from exporter.ingest.engine import Delta, Period
 from exporter.ingest.ledger import Ledger
 from exporter.ingest.sources import Handle, Inode, LogReader, Piece, ahead
+from exporter.ingest.writers import Writers
+from exporter.intake.intake import Intake
+from exporter.intake.keeper import Keeper
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
 from exporter.pages.seen import Seen
@@ -53,6 +59,8 @@ class Health:
     evaluated: float = 0.0
     evaluation_seconds: float = 0.0
     series_dropped: int = 0
+    lag: dict[str, float] = field(default_factory=dict)
+    """Age of each model's newest record when it was read, in seconds."""
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
@@ -76,6 +84,8 @@ class Exporter:
         self._seen: Seen | None = None
         self._due = 0.0
         self._handles: dict[Inode, Handle] = {}
+        self._writers = Writers()
+        self._keeper = Keeper()
         self._open(self._load())
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -92,13 +102,20 @@ class Exporter:
     def _open(self, monitor: Monitor) -> None:
         """Work with `monitor` and its state from now on; ConfigError when that state cannot be used."""
         config = monitor.config
-        self._store = Store(config.resolve(config.state), monitor.layouts, monitor.reach)
-        self._monitor = monitor
+        store = Store(config.resolve(config.state), monitor.layouts, monitor.reach)
+        try:
+            self._keeper.adopt(monitor)
+        except ConfigError:
+            store.close()
+            raise
+        self._store, self._monitor = store, monitor
         self._engine = monitor.engine(Ledger(self._store.connection))
         self._share_knowledge()
-        paths = [source.path if "://" in source.path else str(config.resolve(source.path)) for source in config.log]
-        positions = self._store.positions
-        self._reader = LogReader(paths, monitor.schema, monitor.only_model, positions, handles=self._handles)
+        paths = [*map(config.locate, config.log), *self._keeper.paths]
+        self._reader = LogReader(
+            paths, monitor.schema, monitor.only_model, self._store.positions, handles=self._handles,
+            translations=Targets(config, monitor.baselines).of_log(),
+        )  # fmt: skip
         self._is_open = True
         self._cleaned = -math.inf
 
@@ -123,6 +140,7 @@ class Exporter:
         if self._thread.is_alive():
             self._thread.join()
         self._reader.close()
+        self._keeper.close()
         self._close()
 
     # What the web server asks for.
@@ -138,6 +156,11 @@ class Exporter:
     def ready(self) -> bool:
         """Whether there is a snapshot to scrape."""
         return self._exposition is not None
+
+    @property
+    def intake(self) -> Intake | None:
+        """The HTTP intake in force; None while none is configured."""
+        return self._keeper.intake
 
     def reload(self) -> Sequence[str]:
         """Load the configuration file anew; its problems when the old one stays in force."""
@@ -170,7 +193,7 @@ class Exporter:
             self._monitor.config.model(model)
         scopes = [scope for scope in self._scopes if model in (None, scope.model.name)]
         failures = [f"{of} {what}: {why}" for (of, what), why in self._health.failures.items() if model in (None, of)]
-        return "\n".join([*("\n".join(_described(scope)) for scope in scopes), *failures]) + "\n"
+        return "\n".join([*("\n".join(described(scope)) for scope in scopes), *failures]) + "\n"
 
     # The worker.
 
@@ -201,8 +224,10 @@ class Exporter:
             self._clean()
             with closing(ahead(self._reader.poll())) as pieces:
                 while self._read_some(pieces) and not (self._stop.is_set() or self._asked):
+                    self._keeper.clear(self._store, self._reader)
                     self._evaluate_if_due()
                     self._clean()
+            self._keeper.clear(self._store, self._reader)
         except Exception as error:  # noqa: BLE001 - told by `_ingested`; whatever it is, the metrics go on
             self._ingested(error)
             self._close()  # a database that failed may be of no more use; the committed state is loaded again
@@ -229,12 +254,15 @@ class Exporter:
                 records = self._monitor.sort(piece.records, piece.rejected, latest)
                 total.absorb(self._engine.take(records, self._buckets(records.newest)))
                 positions[piece.identity] = piece.position
+                self._writers.heard(piece.path, records.newest)
                 size += piece.size
                 if size >= _COMMIT_BYTES:
                     break
             if positions:
                 newest = max(total.newest.values(), default=-math.inf)
                 self._store.commit(total, positions, size, self._fine(newest))
+        now = time.time()
+        self._health.lag |= {model: max(now - ts, 0.0) for model, ts in total.newest.items()}
         return size >= _COMMIT_BYTES
 
     def _clean(self) -> None:
@@ -242,10 +270,12 @@ class Exporter:
         now, config = self._clock(), self._monitor.config
         if now is None or now < self._cleaned + HOUR:
             return
+        horizon, retention = parse_duration(config.outcomes.horizon), parse_duration(config.limits.retention)
         orphans = Delta()
         with self._store.transaction():
-            orphans.rejected["orphan_outcome"] = self._engine.expire(now - parse_duration(config.outcomes.horizon))
-            self._store.forget(now - parse_duration(config.limits.retention))
+            orphans.rejected["orphan_outcome"] = self._engine.expire(now - min(horizon, retention))
+            self._keeper.forget(self._store)
+            self._store.forget(now - retention)
             self._store.commit(orphans, {}, 0, self._store.fine)
         self._share_knowledge()
         self._cleaned = now
@@ -272,7 +302,7 @@ class Exporter:
     def _take(self) -> tuple[Snapshot, tuple[Scope, ...]]:
         at = self._clock()
         scopes = tuple(self._scopes_at(at)) if at is not None else ()
-        snapshot = take_snapshot(scopes, at or 0.0, time.perf_counter)
+        snapshot = take_snapshot(scopes, at or 0.0, time.perf_counter, self._monitor.measures)
         failures = {(failure.model, failure.statistic): failure.error for failure in snapshot.failures}
         for (model, statistic), error in failures.items():
             if (model, statistic) not in self._health.failures:
@@ -291,14 +321,16 @@ class Exporter:
         for model in config.models:
             oldest, pasts = store.oldest(model.name), self._monitor.pasts(model, at, store)
             for of in sorted(store.versions(model.name)):
-                windows = {
-                    name: store.window(model.name, of, at, length) for name, length in self._monitor.windows.items()
-                }
+                cohorts = Cohorts.of(model, self._monitor.windows, at)
+                windows, matured, aged = (
+                    {name: store.stretch(model.name, of, part) for name, part in several.items()}
+                    for several in (cohorts.windows, cohorts.matured, cohorts.aged)
+                )
                 totals = store.total(model.name, of)
                 source = "reports" if totals.is_reported else "records"
                 errors = store.errors(model.name, of, source)
                 complete = self._monitor.complete(oldest[of], at)
-                yield Scope(model, of, config.costs, windows, totals, errors, complete, pasts)
+                yield Scope(model, of, config.costs, windows, totals, errors, complete, pasts, matured, aged)
 
     def _as_seen(self, at: float, samples: Sequence[Sample]) -> Seen:
         keys = [(scope.model.name, scope.version) for scope in self._scopes]
@@ -333,8 +365,20 @@ class Exporter:
             (names.STATE_BYTES, float(self._store.size)),
         ):
             yield Sample(family, (), value)
+        yield from self._freshness()
+        yield from self._keeper.samples()
         for component, usd in self._monitoring_cost().items():
             yield Sample(names.MONITORING_COST_USD, (component,), usd)
+
+    def _freshness(self) -> Iterator[Sample]:
+        """How late records are read, and how long ago each writer was heard."""
+        for model, seconds in self._health.lag.items():
+            yield Sample(names.LAG_SECONDS, (model,), seconds)
+        if (at := self._clock()) is not None:
+            for state, count in self._writers.states(at).items():
+                yield Sample(names.WRITERS, (state,), float(count))
+        if (oldest := self._writers.oldest()) is not None:
+            yield Sample(names.OLDEST_WRITER_TIMESTAMP_SECONDS, (), oldest)
 
     def _monitoring_cost(self) -> Mapping[str, float]:
         """USD a month, at the rates seen so far."""
@@ -367,17 +411,3 @@ def log_cost(costs: Costs, bytes_a_month: float) -> float:
     gib = bytes_a_month / 2**30
     kept_months = parse_duration(costs.log_retention) / MONTH_SECONDS
     return gib * (costs.log_ingestion_usd_per_gib + kept_months * costs.log_storage_usd_per_gib_month)
-
-
-def _described(scope: Scope) -> Iterator[str]:
-    yield f"model {scope.model.name} version {scope.version} baseline {scope.totals.layout.baseline.fingerprint}"
-    for period, past in scope.periods.items():
-        missing = "" if past.complete else "; no records before it, so nothing is held against it"
-        yield f"  period {period} of {scope.model.drift.window}: records {past.profile.records:g}{missing}"
-    for window, profile in scope.windows.items():
-        records, weight, squared = profile.part("rows")
-        begun = "" if window in scope.complete else "; history begins within it"
-        yield f"  window {window}: records {records:g}, weight {weight:g}, squared weight {squared:g}{begun}"
-        for feature in scope.totals.layout.features:
-            counts = profile.part(f"feature:{feature.name}")
-            yield f"    {feature.name}: {' '.join(f'{count:g}' for count in counts)}"

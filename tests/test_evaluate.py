@@ -14,7 +14,7 @@ from exporter import measures, names
 from exporter.collector import render
 from exporter.errors import DataError
 from exporter.evaluate import Evaluation, evaluate
-from exporter.ingest import sources
+from exporter.ingest import blocks
 from exporter.monitor import Monitor
 from exporter.names import Family
 from exporter.service import Exporter
@@ -91,7 +91,7 @@ def test_serving_and_evaluating_give_the_same_numbers(
     tmp_path: Path, small: Monitor, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     if way == "bulk":
-        monkeypatch.setattr(sources, "BULK_FROM", 1)
+        monkeypatch.setattr(blocks, "BULK_FROM", 1)
         monkeypatch.setattr("exporter.evaluate.BULK_FROM", 1)
     monkeypatch.setattr("time.time", lambda: LATEST - 300)  # limits.future is five minutes
     write(tmp_path, LOG)

@@ -15,6 +15,7 @@ from exporter.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from exporter.explain import Explanation
     from exporter.measures import Scope
+    from exporter.monitor import Monitor
 
 Metric = Annotated[str | None, typer.Option(help="Only this metric, by its name as scraped.")]
 Window = Annotated[str | None, typer.Option(help="One of evaluation.windows; without it, the model's drift window.")]
@@ -57,19 +58,21 @@ def explain(
     if version is not None:
         _known("--version", version, [scope.version for scope in scopes])
     scopes = [scope for scope in scopes if version in (None, scope.version)]
-    found = list(_explained(scopes, window, feature, evaluation.at))
+    found = list(_explained(monitor, scopes, window, feature, evaluation.at))
     if metric is not None:
         _known("--metric", metric, sorted({of.family.name for of in found}))
     found = [of for of in found if metric in (None, of.family.name)]
     typer.echo(json.dumps([as_values(of) for of in found], indent=1) if form is Form.json else as_text(found).rstrip())
 
 
-def _explained(scopes: "list[Scope]", window: str, feature: str | None, at: float) -> "Iterator[Explanation]":
+def _explained(
+    monitor: "Monitor", scopes: "list[Scope]", window: str, feature: str | None, at: float
+) -> "Iterator[Explanation]":
     from exporter.explain import explain_feature, explain_model
     from exporter.snapshot import take_snapshot
 
     for scope in scopes:
-        samples = take_snapshot([scope], at, time.perf_counter).samples
+        samples = take_snapshot([scope], at, time.perf_counter, monitor.measures).samples
         if feature is None:
             yield from explain_model(scope, window, samples)
         else:

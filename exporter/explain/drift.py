@@ -18,6 +18,7 @@ from exporter.measures.distribution import (
     outcome_distribution,
     prediction_distribution,
 )
+from exporter.profile.layout import Profile
 from exporter.stats.result import NotEnoughData
 from exporter.stats.significance import TESTED, benjamini_hochberg
 
@@ -27,26 +28,29 @@ _PREDICTION_BOUNDS = (names.PREDICTION_DRIFT_SCORE_LOWER, names.PREDICTION_DRIFT
 
 def feature_pair(scope: Scope, window: str, feature: NumericFeature | CategoryFeature) -> Pair:
     """The feature in the reference and in the window."""
-    sides = [feature_distribution(profile, feature) for profile in (scope.reference, scope.windows[window])]
-    return _pair(scope, window, "rows", sides, (feature_cells(feature), merged_cells(feature)))
+    profiles = scope.reference, scope.windows[window]
+    sides = [feature_distribution(profile, feature) for profile in profiles]
+    return _pair(scope, "rows", profiles, sides, (feature_cells(feature), merged_cells(feature)))
 
 
 def prediction_pair(scope: Scope, window: str) -> Pair:
     """The model's output in the reference and in the window."""
-    sides = [prediction_distribution(profile, scope.reference) for profile in (scope.reference, scope.windows[window])]
-    return _pair(scope, window, "rows", sides, output_cells(scope.totals.layout.baseline, sides[0]))
+    profiles = scope.reference, scope.windows[window]
+    sides = [prediction_distribution(profile, scope.reference) for profile in profiles]
+    return _pair(scope, "rows", profiles, sides, output_cells(scope.totals.layout.baseline, sides[0]))
 
 
 def outcome_pair(scope: Scope, window: str) -> Pair:
-    """The labels in the reference and in the window."""
-    sides = [outcome_distribution(profile, scope.reference) for profile in (scope.reference, scope.windows[window])]
-    return _pair(scope, window, "labelled", sides, output_cells(scope.totals.layout.baseline, sides[0]))
+    """The labels in the reference and in the window, that of matured outcomes where labels need time."""
+    profiles = scope.reference, scope.labelled[window]
+    sides = [outcome_distribution(profile, scope.reference) for profile in profiles]
+    return _pair(scope, "labelled", profiles, sides, output_cells(scope.totals.layout.baseline, sides[0]))
 
 
-def _pair(scope: Scope, window: str, counted: str, sides: Sequence[Distribution],
+def _pair(scope: Scope, counted: str, profiles: tuple[Profile, Profile], sides: Sequence[Distribution],
           cells: tuple[list[str], list[str]]) -> Pair:  # fmt: skip
-    sums = [profile.part(counted).tolist()[1:3] for profile in (scope.reference, scope.windows[window])]
-    weights = ((sums[0][0], sums[0][1]), (sums[1][0], sums[1][1]))
+    (_, *before), (_, *now) = (profile.part(counted).tolist()[:3] for profile in profiles)
+    weights = ((before[0], before[1]), (now[0], now[1]))
     return Pair(sides[0], sides[1], *cells, scope.model.drift.min_rows, weights)
 
 

@@ -8,7 +8,8 @@ from exporter import names
 from exporter.explain.base import Explanation, Table, Working
 from exporter.explain.cells import OTHER_CLASS
 from exporter.measures import Scope
-from exporter.measures.base import effective_rows, labels_by_score, share
+from exporter.measures.base import effective_rows, labels_by_score
+from exporter.measures.outcomes import coverage
 from exporter.measures.performance import LOWER_IS_BETTER, METRICS, baseline_ratio, performance_of
 from exporter.profile.layout import Profile
 from exporter.profile.scorebins import EDGES
@@ -36,12 +37,12 @@ _MACRO = "; the mean over the classes for which it is defined"
 
 def explain_performance(scope: Scope, window: str) -> Iterator[Explanation]:
     """Every metric of the model's task, its interval where counts give it, coverage, and ratios to the baseline."""
-    of, profile = (scope.model.name, scope.version, window), scope.windows[window]
+    of, profile = (scope.model.name, scope.version, window), scope.labelled[window]
     for metric, value in performance_of(profile).items():
         yield Explanation(METRICS[metric], of, _working(metric, value, profile))
         yield Explanation(names.MODEL_PERFORMANCE_BASELINE_RATIO, (*of, metric), _ratio(scope, metric, value))
         yield from _bounds(of, metric, value, profile)
-    yield Explanation(names.MODEL_OUTCOME_COVERAGE_RATIO, of, _coverage(profile))
+    yield Explanation(names.MODEL_OUTCOME_COVERAGE_RATIO, of, _coverage(scope.windows[window]))
 
 
 def _working(metric: str, value: Value, profile: Profile) -> Working:
@@ -153,5 +154,4 @@ def _coverage(profile: Profile) -> Working:
     labelled, failed = float(profile.part("labelled")[1]), float(profile.part("served")[1])
     given = {"predictions": profile.weight, "of these failed": failed, "outcomes": labelled}
     formula = "outcomes over predictions that did not fail"
-    value = share(labelled, profile.weight - failed)
-    return Working(formula, value, given)
+    return Working(formula, coverage(profile), given)

@@ -57,6 +57,15 @@ class Scope:
     errors: Mapping[str, float]
     complete: Collection[str] = ()
     periods: Mapping[str, Past] = field(default_factory=dict)
+    matured: Mapping[str, Profile] = field(default_factory=dict)
+    """The windows that end `outcomes.maturity` ago; what rests on labels looks at these."""
+    aged: Mapping[str, Profile] = field(default_factory=dict)
+    """Predictions between each age and twice that age."""
+
+    @property
+    def labelled(self) -> Mapping[str, Profile]:
+        """The windows that what rests on labels looks at."""
+        return self.matured or self.windows
 
     @cached_property
     def reference(self) -> Profile:

@@ -45,10 +45,10 @@ def _of_window(scope: Scope, window: str, features: Sequence[str], held: Compari
 
 def measure_output_drift(scope: Scope) -> Iterator[Sample]:
     """Row 2: what the model predicts, and what really happened, against the reference."""
-    for window, profile in scope.windows.items():
-        for family, of in (
-            (names.PREDICTION_DRIFT_SCORE, prediction_distribution),
-            (names.OUTCOME_DRIFT_SCORE, outcome_distribution),
+    for window in scope.windows:
+        for family, of, profile in (
+            (names.PREDICTION_DRIFT_SCORE, prediction_distribution, scope.windows[window]),
+            (names.OUTCOME_DRIFT_SCORE, outcome_distribution, scope.labelled[window]),
         ):
             pair = of(scope.reference, scope.reference), of(profile, scope.reference)
             if min(side.rows for side in pair) < scope.model.drift.min_rows:
@@ -65,7 +65,7 @@ def measure_concept_drift(scope: Scope) -> Iterator[Sample]:
     """Row 2: did labels come to mean something else? Binary models with scores and labels on both sides."""
     if scope.model.task != "binary" or isinstance(scope.calibration, NotEnoughData):
         return
-    for window, profile in scope.windows.items():
+    for window, profile in scope.labelled.items():
         negative, positive = labels_by_score(profile)
         rows = effective_rows(profile, "labelled", float(negative.sum() + positive.sum()))
         if min(rows, scope.calibration.rows) < scope.model.drift.min_rows:

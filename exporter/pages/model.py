@@ -7,8 +7,9 @@ from exporter import names
 from exporter.config import Thresholds, parse_duration
 from exporter.explain.drift import prediction_pair
 from exporter.measures import Scope
-from exporter.measures.base import effective_rows, labels_by_score, share
+from exporter.measures.base import effective_rows, labels_by_score
 from exporter.measures.comparison import JUDGED
+from exporter.measures.outcomes import coverage
 from exporter.measures.performance import METRICS, performance_of
 from exporter.names import Family
 from exporter.pages.charts import Lines, Mark
@@ -21,7 +22,7 @@ from exporter.pages.words import MISSING, between, moment, number, percent, pval
 from exporter.profile.layout import Profile
 from exporter.profile.scorebins import EDGES
 from exporter.stats import auc, performance
-from exporter.stats.result import NotEnoughData, Value
+from exporter.stats.result import NotEnoughData
 
 TOP = 10  # features on the model's page; the data-quality page has them all
 
@@ -82,7 +83,7 @@ def _performance(seen: Seen, scope: Scope, window: str, found: list[Step]) -> It
     yield from _performance_charts(scope, found)
     baseline, limits = scope.totals.layout.baseline.performance, _limits(scope.model.thresholds)
     rows: list[tuple[Cell | str, ...]] = []
-    for metric in performance_of(scope.windows[window]):
+    for metric in performance_of(scope.labelled[window]):
         value = seen.of(scope, METRICS[metric], window)
         ends = _ends(seen, scope, window, _BOUNDS.get(metric, ()))
         ratio = seen.of(scope, names.MODEL_PERFORMANCE_BASELINE_RATIO, window, metric)
@@ -96,10 +97,11 @@ def _performance(seen: Seen, scope: Scope, window: str, found: list[Step]) -> It
         if value is not None:
             rows.append((name, number(value), between(*_ends(seen, scope, window, tuple(bounds))), *[MISSING] * 3))
     heads = columns("Metric", "Value", "95 % bounds", "Baseline", "Of baseline", "Limit")
-    yield Table("On predictions whose outcome has arrived; estimates need none", heads, rows)
-    coverage = seen.of(scope, names.MODEL_OUTCOME_COVERAGE_RATIO, window)
+    late = f"of the {window} that ended {scope.model.outcomes.maturity} ago" if scope.matured else "of the window"
+    yield Table(f"On predictions {late} whose outcome has arrived; estimates need none", heads, rows)
+    covered = seen.of(scope, names.MODEL_OUTCOME_COVERAGE_RATIO, window)
     yield Paragraph(
-        f"Coverage: {percent(coverage)} of the window's predictions have their outcome. Recent ones have it last."
+        f"Coverage: {percent(covered)} of the window's predictions have their outcome. Recent ones have it last."
     )
 
 
@@ -150,7 +152,7 @@ def _bounded(value: float, ends: tuple[float, float] | NotEnoughData) -> Point:
 
 
 def _coverage(profile: Profile) -> Point:
-    value: Value = share(float(profile.part("labelled")[1]), profile.weight - float(profile.part("served")[1]))
+    value = coverage(profile)
     return (None if isinstance(value, NotEnoughData) else value), None, None
 
 

@@ -105,7 +105,7 @@ def _side_by_side(now: Seen, then: Seen, scope: Scope, older: Scope) -> Document
 def _performance(now: Seen, then: Seen, scope: Scope, older: Scope) -> Table:
     window = scope.model.drift.window
     rows: list[tuple[Cell | str, ...]] = []
-    families = {said(metric): METRICS[metric] for metric in performance_of(scope.windows[window])}
+    families = {said(metric): METRICS[metric] for metric in performance_of(scope.labelled[window])}
     families |= {"outcome coverage": names.MODEL_OUTCOME_COVERAGE_RATIO, "predictions": names.PREDICTIONS_IN_WINDOW,
                  "drifted features": names.DRIFTED_FEATURES}  # fmt: skip
     for name, family in families.items():
