@@ -20,7 +20,7 @@ from pathlib import Path
 from exporter import names
 from exporter.cohorts import Cohorts
 from exporter.collector import cut, render, series_of
-from exporter.config import Costs, load_config, parse_duration
+from exporter.config import load_config, parse_duration
 from exporter.debug import described
 from exporter.errors import ConfigError
 from exporter.formats.targets import Targets
@@ -32,6 +32,7 @@ from exporter.intake.intake import Intake
 from exporter.intake.keeper import Keeper
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
+from exporter.monitoring_cost import MONTH_SECONDS, monitoring_cost
 from exporter.pages.seen import Seen
 from exporter.snapshot import Snapshot, take_snapshot
 from exporter.store import Store
@@ -41,10 +42,7 @@ from exporter.windows import HOUR, bucket_starts, fine_since
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0  # between two looks at the log; a look at unchanged files costs one stat each
-MONTH_SECONDS = 30 * 86_400
 _COMMIT_BYTES = 8 * 1024 * 1024  # of log in one transaction: bounds what a crash makes read again
-
-
 _RELOAD_SECONDS = 30.0  # that one who asks for a reload waits: a transaction and an evaluation take a few
 
 
@@ -333,8 +331,7 @@ class Exporter:
                 yield Scope(model, of, config.costs, windows, totals, errors, complete, pasts, matured, aged)
 
     def _as_seen(self, at: float, samples: Sequence[Sample]) -> Seen:
-        keys = [(scope.model.name, scope.version) for scope in self._scopes]
-        history = {key: self._store.stored(*key) for key in keys}
+        history = {(of.model.name, of.version): self._store.stored(of.model.name, of.version) for of in self._scopes}
         return Seen(at, self._monitor.config, self._scopes, samples, self._health.failures, history)
 
     def _publish(self, snapshot: Snapshot) -> Sequence[Sample]:
@@ -382,12 +379,8 @@ class Exporter:
 
     def _monitoring_cost(self) -> Mapping[str, float]:
         """USD a month, at the rates seen so far."""
-        costs = self._monitor.config.costs
         used, elapsed = sum(os.times()[:2]), max(time.time() - self._health.started, 1.0)
-        return {
-            "log_storage": log_cost(costs, self._bytes_a_month()),
-            "compute": used / elapsed * MONTH_SECONDS / 3_600 * costs.compute_usd_per_core_hour,
-        }
+        return monitoring_cost(self._monitor.config.costs, self._bytes_a_month(), used / elapsed)
 
     def _bytes_a_month(self) -> float:
         """Bytes of log in 30 days, from the predictions of the longest window and the log's bytes for each."""
@@ -404,10 +397,3 @@ class Exporter:
         if self._monitor.config.evaluation.clock == "log":
             now = max([newest, *self._store.totals.newest.values()])
         return max(fine_since(now), self._store.fine) if math.isfinite(now) else self._store.fine
-
-
-def log_cost(costs: Costs, bytes_a_month: float) -> float:
-    """USD a month for taking in that much log and keeping it for the configured retention."""
-    gib = bytes_a_month / 2**30
-    kept_months = parse_duration(costs.log_retention) / MONTH_SECONDS
-    return gib * (costs.log_ingestion_usd_per_gib + kept_months * costs.log_storage_usd_per_gib_month)
