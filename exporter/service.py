@@ -34,9 +34,9 @@ from exporter.intake.intake import Intake
 from exporter.intake.keeper import Keeper
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
+from exporter.pages.seen import Seen
 from exporter.snapshot import Snapshot, take_snapshot
 from exporter.store import Store
-from exporter.web.app import ModelSummary
 from exporter.web.exposition import Exposition
 from exporter.windows import HOUR, bucket_starts, fine_since
 
@@ -44,8 +44,6 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0  # between two looks at the log; a look at unchanged files costs one stat each
 _COMMIT_BYTES = 8 * 1024 * 1024  # of log in one transaction: bounds what a crash makes read again
-
-
 _RELOAD_SECONDS = 30.0  # that one who asks for a reload waits: a transaction and an evaluation take a few
 
 
@@ -82,6 +80,7 @@ class Exporter:
         self._health = Health(started=now, reloaded=now)
         self._exposition: Exposition | None = None
         self._scopes: tuple[Scope, ...] = ()
+        self._seen: Seen | None = None
         self._due = 0.0
         self._handles: dict[Inode, Handle] = {}
         self._writers = Writers()
@@ -184,10 +183,9 @@ class Exporter:
             self._wake.set()
             return problems
 
-    def models(self) -> Sequence[ModelSummary]:
-        """The monitored models."""
-        newest = self._store.totals.newest
-        return [ModelSummary(m.name, m.task, newest.get(m.name)) for m in self._monitor.config.models]
+    def seen(self) -> Seen | None:
+        """The newest evaluation, for pages; None before the first."""
+        return self._seen
 
     def debug(self, model: str | None) -> str:
         """The counts behind the numbers, as text; KeyError for an unknown model."""
@@ -299,7 +297,7 @@ class Exporter:
             snapshot, self._scopes = self._take()
             self._health.evaluated = time.time()
             self._health.evaluation_seconds = time.monotonic() - started
-            self._publish(snapshot)
+            self._seen = self._as_seen(snapshot.at, self._publish(snapshot))
         except Exception:
             log.exception("the evaluation failed; the last snapshot stays, and its age tells")
 
@@ -336,7 +334,11 @@ class Exporter:
                 complete = self._monitor.complete(oldest[of], at)
                 yield Scope(model, of, config.costs, windows, totals, errors, complete, pasts, matured, aged)
 
-    def _publish(self, snapshot: Snapshot) -> None:
+    def _as_seen(self, at: float, samples: Sequence[Sample]) -> Seen:
+        history = {(of.model.name, of.version): self._store.stored(of.model.name, of.version) for of in self._scopes}
+        return Seen(at, self._monitor.config, self._scopes, samples, self._health.failures, history)
+
+    def _publish(self, snapshot: Snapshot) -> Sequence[Sample]:
         own = list(self._own_samples())
         kept, dropped = cut([*own, *snapshot.samples], self._monitor.config.limits.series - 2)
         self._health.series_dropped += dropped
@@ -347,6 +349,7 @@ class Exporter:
         ]
         text, openmetrics = render(kept)
         self._exposition = Exposition(text, openmetrics, series, time.time()).prepare()
+        return kept
 
     def _own_samples(self) -> Iterator[Sample]:
         health, totals = self._health, self._store.totals

@@ -176,6 +176,10 @@ class Store:
         layout = self._layouts[model]
         return Profile(layout, sum_packed(within, layout.size))
 
+    def stored(self, model: str, version: str) -> tuple[tuple[int, Packed], ...]:
+        """Starts of the buckets kept in memory, and what they hold."""
+        return tuple(self._buckets[model, version].items())
+
     def oldest(self, model: str) -> dict[str, int]:
         """Where the oldest bucket of each version starts, in memory or on disk."""
         return {version: start for (owner, version), start in self._oldest.items() if owner == model}

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 import os
 import signal
 import sys
@@ -15,7 +14,9 @@ from typing import Annotated, Any
 import typer
 
 from exporter.cli.baseline import baseline_app
-from exporter.cli.common import ConfigPath
+from exporter.cli.common import ConfigPath, Instant, LogPaths, instant
+from exporter.cli.explain import explain
+from exporter.cli.report import report
 from exporter.config import load_config, parse_duration
 from exporter.errors import ConfigError, PredictionExporterError
 
@@ -23,14 +24,12 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__, pretty_exceptions_enable=False
 )
 app.add_typer(baseline_app, name="baseline")
+app.command()(explain)
+app.command()(report)
 
 Listen = Annotated[list[str], typer.Option("--web.listen-address", help="[HOST]:PORT; may be repeated.")]
 WebConfig = Annotated[
     Path | None, typer.Option("--web.config.file", help="TLS and users, as in Prometheus' exporter toolkit.")
-]
-LogPaths = Annotated[list[str], typer.Option("--log", help="Files, globs, directories or URLs; may be repeated.")]
-Instant = Annotated[
-    str | None, typer.Option("--at", help="Unix seconds or RFC 3339; without it, the newest record's time.")
 ]
 Schema = Annotated[bool, typer.Option("--schema", help="Print the configuration's JSON Schema instead.")]
 
@@ -127,7 +126,7 @@ def evaluate(
 
     monitor = Monitor.load(load_config(config), str(config))
     latest = time.time() + parse_duration(monitor.config.limits.future)
-    snapshot = compute(monitor, log, _instant(at), latest).snapshot()
+    snapshot = compute(monitor, log, instant(at), latest).snapshot()
     for failure in snapshot.failures:
         typer.echo(f"{failure.model}: {failure.statistic} failed: {failure.error!r}", err=True)
     sys.stdout.write(_printed(snapshot, form))
@@ -167,16 +166,6 @@ def schema_text() -> str:
     from exporter.config import config_schema
 
     return json.dumps(config_schema(), indent=2, sort_keys=True) + "\n"
-
-
-def _instant(text: str | None) -> float | None:
-    from exporter.ingest.ndjson import timestamp
-
-    if text is None:
-        return None
-    if not math.isfinite(instant := timestamp(text)):
-        raise typer.BadParameter(f"{text!r} is no time; give Unix seconds or RFC 3339", param_hint="--at")
-    return instant
 
 
 def _printed(snapshot: Any, form: Format) -> str:
