@@ -24,9 +24,9 @@ from exporter.archive.batch import PART, Batch, place
 from exporter.archive.book import Book, Entry
 from exporter.archive.columns import Sorter
 from exporter.config import Config, parse_duration
-from exporter.ingest.blocks import is_record, read_block, skip
 from exporter.ingest.engine import Delta
 from exporter.ingest.files import UNREADABLE, LogFile, find_files, version_of
+from exporter.ingest.lines import is_record, read_block, skip
 from exporter.ingest.ndjson import MAX_LINE
 from exporter.ingest.sources import LogReader
 from exporter.measures import Sample
