@@ -23,11 +23,15 @@ from exporter.cohorts import Cohorts
 from exporter.collector import cut, render, series_of
 from exporter.config import load_config, parse_duration
 from exporter.costs import LogRate, monitoring_cost
+from exporter.debug import described
 from exporter.errors import ConfigError
+from exporter.formats.targets import Targets
 from exporter.ingest.engine import Delta, Period
 from exporter.ingest.ledger import Ledger
 from exporter.ingest.sources import Handle, Inode, LogReader, Piece, ahead
 from exporter.ingest.writers import Writers
+from exporter.intake.intake import Intake
+from exporter.intake.keeper import Keeper
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
 from exporter.snapshot import Snapshot, take_snapshot
@@ -81,6 +85,7 @@ class Exporter:
         self._due = 0.0
         self._handles: dict[Inode, Handle] = {}
         self._writers = Writers()
+        self._keeper = Keeper()
         self._open(self._load())
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -97,13 +102,20 @@ class Exporter:
     def _open(self, monitor: Monitor) -> None:
         """Work with `monitor` and its state from now on; ConfigError when that state cannot be used."""
         config = monitor.config
-        self._store = Store(config.resolve(config.state), monitor.layouts, monitor.reach)
-        self._monitor = monitor
+        store = Store(config.resolve(config.state), monitor.layouts, monitor.reach)
+        try:
+            self._keeper.adopt(monitor)
+        except ConfigError:
+            store.close()
+            raise
+        self._store, self._monitor = store, monitor
         self._engine = monitor.engine(Ledger(self._store.connection))
         self._share_knowledge()
-        paths = [source.path if "://" in source.path else str(config.resolve(source.path)) for source in config.log]
-        positions = self._store.positions
-        self._reader = LogReader(paths, monitor.schema, monitor.only_model, positions, handles=self._handles)
+        paths = [*map(config.locate, config.log), *self._keeper.paths]
+        self._reader = LogReader(
+            paths, monitor.schema, monitor.only_model, self._store.positions, handles=self._handles,
+            translations=Targets(config, monitor.baselines).of_log(),
+        )  # fmt: skip
         self._archiver = Archiver(config, self._store, self._reader)
         self._is_open = True
         self._cleaned = -math.inf
@@ -129,6 +141,7 @@ class Exporter:
         if self._thread.is_alive():
             self._thread.join()
         self._reader.close()
+        self._keeper.close()
         self._close()
 
     # What the web server asks for.
@@ -144,6 +157,11 @@ class Exporter:
     def ready(self) -> bool:
         """Whether there is a snapshot to scrape."""
         return self._exposition is not None
+
+    @property
+    def intake(self) -> Intake | None:
+        """The HTTP intake in force; None while none is configured."""
+        return self._keeper.intake
 
     def reload(self) -> Sequence[str]:
         """Load the configuration file anew; its problems when the old one stays in force."""
@@ -177,7 +195,7 @@ class Exporter:
             self._monitor.config.model(model)
         scopes = [scope for scope in self._scopes if model in (None, scope.model.name)]
         failures = [f"{of} {what}: {why}" for (of, what), why in self._health.failures.items() if model in (None, of)]
-        return "\n".join([*("\n".join(_described(scope)) for scope in scopes), *failures]) + "\n"
+        return "\n".join([*("\n".join(described(scope)) for scope in scopes), *failures]) + "\n"
 
     # The worker.
 
@@ -210,8 +228,10 @@ class Exporter:
             self._clean()
             with closing(ahead(self._reader.poll())) as pieces:
                 while self._read_some(pieces) and not (self._stop.is_set() or self._asked):
+                    self._keeper.clear(self._store, self._reader)
                     self._evaluate_if_due()
                     self._clean()
+            self._keeper.clear(self._store, self._reader)
         except Exception as error:  # noqa: BLE001 - told by `_ingested`; whatever it is, the metrics go on
             self._ingested(error)
             self._close()  # a database that failed may be of no more use; the committed state is loaded again
@@ -258,6 +278,7 @@ class Exporter:
         orphans = Delta()
         with self._store.transaction():
             orphans.rejected["orphan_outcome"] = self._engine.expire(now - min(horizon, retention))
+            self._keeper.forget(self._store)
             self._store.forget(now - retention)
             self._store.commit(orphans, {}, 0, self._store.fine)
         self._share_knowledge()
@@ -343,6 +364,7 @@ class Exporter:
         ):
             yield Sample(family, (), value)
         yield from self._freshness()
+        yield from self._keeper.samples()
         yield from self._archiver.samples()
         yield from self._cost_samples()
 
@@ -368,17 +390,3 @@ class Exporter:
         if self._monitor.config.evaluation.clock == "log":
             now = max([newest, *self._store.totals.newest.values()])
         return max(fine_since(now), self._store.fine) if math.isfinite(now) else self._store.fine
-
-
-def _described(scope: Scope) -> Iterator[str]:
-    yield f"model {scope.model.name} version {scope.version} baseline {scope.totals.layout.baseline.fingerprint}"
-    for period, past in scope.periods.items():
-        missing = "" if past.complete else "; no records before it, so nothing is held against it"
-        yield f"  period {period} of {scope.model.drift.window}: records {past.profile.records:g}{missing}"
-    for window, profile in scope.windows.items():
-        records, weight, squared = profile.part("rows")
-        begun = "" if window in scope.complete else "; history begins within it"
-        yield f"  window {window}: records {records:g}, weight {weight:g}, squared weight {squared:g}{begun}"
-        for feature in scope.totals.layout.features:
-            counts = profile.part(f"feature:{feature.name}")
-            yield f"    {feature.name}: {' '.join(f'{count:g}' for count in counts)}"

@@ -7,7 +7,7 @@ is killed when. The buckets of the last `reach` seconds, and those that still ch
 import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -146,6 +146,16 @@ class Store:
         for buckets in self._buckets.values():
             for start in [start for start in buckets if start < before]:
                 del buckets[start]
+
+    def forget_positions(self, identities: Iterable[str]) -> None:
+        """Drop the positions of files that are gone for good; within a `transaction`."""
+        gone = frozenset(identities)
+        self._run("DELETE FROM positions WHERE list_contains($gone, identity)", gone=list(gone))
+        self._committed.append(partial(self._drop_positions, gone))
+
+    def _drop_positions(self, gone: frozenset[str]) -> None:
+        for identity in gone:
+            self.positions.pop(identity, None)
 
     def window(self, model: str, version: str, at: float, length: int) -> Profile:
         """The sum of the buckets of the window of `length` seconds that ends at `at`."""

@@ -202,17 +202,21 @@ def _is_nested(text: str) -> bool:
     return True
 
 
+_NO_TEXT = object()
+
+
 def texts_of(values: list[Any]) -> TextColumn:
     """Texts from Python values, None being missing: the same reading as `text_column`."""
-    index: dict[Any, int] = {}
-    codes = np.empty(len(values), dtype=np.intp)
-    for row, value in enumerate(values):
-        if value is None:
-            codes[row] = -1
-        else:
-            key = None if isinstance(value, dict | list) else value
-            codes[row] = index.setdefault(key, len(index))
-    return TextColumn(codes, tuple(_spelling(key) for key in index))
+    try:
+        distinct = dict.fromkeys(values)
+    except TypeError:  # objects and arrays, which are no texts: all are one wrong value
+        values = [_NO_TEXT if isinstance(value, dict | list) else value for value in values]
+        distinct = dict.fromkeys(values)
+    distinct.pop(None, None)
+    index: dict[Any, int] = {value: code for code, value in enumerate(distinct)}
+    texts = tuple(None if value is _NO_TEXT else _spelling(value) for value in index)
+    index[None] = -1
+    return TextColumn(np.fromiter(map(index.__getitem__, values), np.intp, len(values)), texts)
 
 
 def combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
