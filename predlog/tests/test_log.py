@@ -1,4 +1,5 @@
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,8 +63,8 @@ def test_flush_returns_when_everything_logged_before_stands_in_the_file(folder: 
     log.close()
 
 
-def test_a_full_queue_drops_counts_and_keeps_the_counts_of_what_it_dropped(
-    folder: Path, read: Read, total: Callable[[str], int]
+def test_a_full_queue_drops_counts_says_so_once_and_keeps_the_counts_of_what_it_dropped(
+    folder: Path, read: Read, total: Callable[[str], int], caplog: pytest.LogCaptureFixture
 ) -> None:
     log = PredictionLog("m", "v", folder, capacity=10, sampling=STALLING)
     with stalled(log):
@@ -72,9 +73,14 @@ def test_a_full_queue_drops_counts_and_keeps_the_counts_of_what_it_dropped(
         log.outcome("1", label=1)
         log.log_batch({"a": [1, 2, 3]})
     assert log.flush() == 15 + 1 + 3
+    with stalled(log):
+        for _ in range(11):
+            log.log({})
     log.close()
-    assert len(read("prediction")) + total("skipped") == 1 + 10
-    assert (total("requests"), total("dropped"), total("outcomes_dropped")) == (1 + 25 + 3, 15 + 3, 1)
+    told = [record.message for record in caplog.records if "the queue was full" in record.message]
+    assert told == ["predlog: the queue was full: 19 records dropped; sample, or raise capacity"]
+    assert len(read("prediction")) + total("skipped") == 1 + 10 + 1 + 10
+    assert (total("requests"), total("dropped"), total("outcomes_dropped")) == (29 + 12, 15 + 3 + 1, 1)
     assert sum(counts["errors"].get("Timeout", 0) for counts in read("counts")) == 25
     assert sum(counts["latency_buckets"]["+Inf"] for counts in read("counts")) == 25
 
@@ -111,6 +117,40 @@ def test_a_folder_that_cannot_be_made_costs_records_not_requests_and_is_tried_ag
     log.close()
     assert [record["features"] for record in read("prediction")] == [{"kept": True}]
     assert (total("requests"), total("dropped"), total("outcomes_dropped")) == (3, 2, 1)
+
+
+def test_a_clock_that_goes_back_costs_nothing(
+    folder: Path, read: Read, total: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with PredictionLog("m", "v", folder, flush_seconds=0.01, sampling=Sampling(records_per_second=1e6)) as log:
+        for hour in (5, 3, 4):  # it was set back by two hours, then forward by one
+            monkeypatch.setattr("predlog.log.time", lambda hour=hour: 3600.0 * hour)
+            log.log({}, latency_seconds=0.1)
+            assert log.flush() == 0
+    assert [record["ts"] for record in read("prediction")] == [5 * 3600, 3 * 3600, 4 * 3600]
+    assert [record["ts"] for record in read("counts")] == [5 * 3600, 3 * 3600, 4 * 3600]
+    assert (total("requests"), total("dropped")) == (3, 0)
+    assert len(list(folder.iterdir())) == 1, "its segment did not end by age"
+
+
+def test_a_descriptor_that_nothing_can_be_written_to_costs_its_lines_and_a_new_file_follows(
+    folder: Path, read: Read, total: Callable[[str], int]
+) -> None:
+    with PredictionLog("m", "v", folder) as log:
+        log.log({"index": 0})
+        assert log.flush() == 0
+        assert log._worker is not None
+        descriptor = log._worker.segments._descriptor
+        assert descriptor is not None
+        reader = os.open(next(folder.iterdir()), os.O_RDONLY)
+        os.dup2(reader, descriptor)
+        os.close(reader)
+        log.log({"index": 1})
+        assert log.flush() == 1
+        log.log({"index": 2})
+        assert log.flush() == 1
+    assert [record["features"]["index"] for record in read("prediction")] == [0, 2]
+    assert (total("requests"), total("dropped")) == (3, 1)
 
 
 def test_after_close_calls_are_dropped_and_closing_twice_is_fine(folder: Path, read: Read) -> None:

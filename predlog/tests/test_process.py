@@ -54,6 +54,38 @@ def test_a_forked_worker_has_its_own_queue_thread_and_file(run: Run, read: Read,
     assert len({path.name.split("-")[1] for path in folder.iterdir()}) == 4
 
 
+PRELOADED = """
+import os, signal, sys
+ready, told = os.pipe()
+children = []
+for child in range(2):  # the master made the log and never used it, as gunicorn with preload does
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        for i in range(100):
+            log.log({'by': child})
+        os.write(told, b'x')
+        signal.pause()
+    children.append(pid)
+for pid in children:
+    os.read(ready, 1)
+for pid in children:
+    os.kill(pid, signal.SIGTERM)
+for pid in children:
+    assert os.waitpid(pid, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
+def test_workers_forked_from_a_master_that_never_logged_write_all_when_told_to_stop(
+    run: Run, read: Read, folder: Path
+) -> None:
+    done = run(PRELOADED, "flush_seconds=3600")
+    assert done.returncode == 0, done.stderr
+    assert sorted(record["features"]["by"] for record in read("prediction")) == [0] * 100 + [1] * 100
+    assert len(list(folder.iterdir())) == 2, "the master has no file"
+
+
 MULTIPROCESSING = """
 import multiprocessing
 def work(name):

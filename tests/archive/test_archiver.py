@@ -11,14 +11,14 @@ import pytest
 import zstandard
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter import names
+from exporter import names, service
 from exporter.archive import archiver, batch
 from exporter.archive.archiver import Archiver
 from exporter.archive.book import Book
 from exporter.errors import ConfigError
 from exporter.service import Exporter
 from tests.commands import Run
-from tests.exporters import Make, predictions, series, some, step, write
+from tests.exporters import Make, predictions, series, some, step, wait_until, write
 from tests.world import CONFIG, START, counts, outcome, prediction, text
 
 ARCHIVED = CONFIG.replace('"logs/*.ndjson*"}', '"logs/*.ndjson*", archive: true}') + "archive: {after: 1h}\n"
@@ -82,6 +82,19 @@ def test_a_log_at_rest_moves_and_is_not_counted_again(archiving: Exporter, tmp_p
     assert places == ["lines", "model=churn/day=2023-11-15", "model=price/day=2023-11-15"]
     step(archiving)
     assert counted(archiving) == before
+
+
+def test_a_running_exporter_archives_by_itself_and_reads_on(
+    tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "POLL_SECONDS", 0.01)
+    rest(write(tmp_path, some(0, 30), "a.ndjson"))
+    exporter = make(ARCHIVED.replace("after: 1h", "after: 1s"))
+    exporter.start()
+    wait_until(lambda: logs(tmp_path) == [])
+    rest(write(tmp_path, some(30, 50), "b.ndjson"))
+    wait_until(lambda: logs(tmp_path) == [] and predictions(exporter) == 50)
+    assert len(files(tmp_path)) == 2
 
 
 def test_one_shot_evaluation_reads_the_archive_as_it_read_the_log(archiving: Exporter, run: Run) -> None:

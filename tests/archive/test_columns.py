@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -218,3 +219,27 @@ def test_nothing_is_nan_that_was_a_number_before() -> None:
     assert table["score"].to_pylist() == [None, 0.5]
     assert not any(isinstance(score, float) and math.isnan(score) for score in table["score"].to_pylist())
     assert left == b""
+
+
+def test_a_log_of_fifty_features_takes_at_most_a_quarter_of_its_size(tmp_path: Path) -> None:
+    # As in bench/data.py, whose million of records bench/archive.py measures; the ids are random, as many are.
+    rng, size = np.random.default_rng(5), 5_000
+    numbers = np.round(rng.normal(size=(size, 40)), 6).tolist()
+    categories = rng.integers(0, 20, (size, 10)).tolist()
+    log = lines(
+        prediction(
+            1_700_000_000 + 0.123456 * row,
+            id=rng.bytes(8).hex(),
+            score=float(np.round(rng.random(), 6)),
+            features={f"n{place:02d}": number for place, number in enumerate(numbers[row])}
+            | {f"c{place:02d}": f"value-{code}" for place, code in enumerate(categories[row])},
+        )
+        for row in range(size)
+    )
+    tables, left = archived(log)
+    taken = 0
+    for number, (_, _, table) in enumerate(tables):
+        write_parquet(table, tmp_path / f"{number}.parquet")
+        taken += (tmp_path / f"{number}.parquet").stat().st_size
+    assert left == b""
+    assert taken < 0.25 * len(log)

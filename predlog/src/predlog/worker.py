@@ -221,7 +221,11 @@ class Worker(threading.Thread):
     def _write_counts(self) -> None:
         counts, self._counts = self._counts, Counts()
         refused = self._refused()
-        self.dropped += refused.dropped + refused.outcomes_dropped
+        if turned_away := refused.dropped + refused.outcomes_dropped:
+            self.dropped += turned_away
+            self._report(
+                "the queue was full", OverflowError(f"{turned_away} records dropped; sample, or raise capacity")
+            )
         counts.merge(refused)
         if not counts:
             return
