@@ -16,6 +16,7 @@ import typer
 
 from exporter.cli.baseline import baseline_app
 from exporter.cli.common import ConfigPath
+from exporter.cli.history import backfill
 from exporter.config import load_config, parse_duration
 from exporter.errors import ConfigError, PredictionExporterError
 
@@ -23,6 +24,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__, pretty_exceptions_enable=False
 )
 app.add_typer(baseline_app, name="baseline")
+app.command()(backfill)
 
 Listen = Annotated[list[str], typer.Option("--web.listen-address", help="[HOST]:PORT; may be repeated.")]
 WebConfig = Annotated[

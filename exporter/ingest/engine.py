@@ -18,7 +18,9 @@ from exporter.profile.packed import Packed
 from exporter.windows import Starts
 
 Key = tuple[str, str, int]  # model, version, start of the period
-Period = Callable[[Floats], Starts]
+ErrorKey = tuple[str, str, str, str]  # model, version, error, and who tells: `records` or `reports`
+Period = Callable[[Floats, Floats], Starts]
+"""The period of each record, by its time and by when it was known; an outcome counts at its prediction's time."""
 _NUMBERS_AT_ONCE = 2_000_000  # 16 MB of float64: bounds a batch that is spread over many periods
 _MAX_ERRORS = 50  # names of errors of one version; instrumentation guides ask to think again from 100 series on
 _MAX_ERROR = 128  # characters of an error's name
@@ -31,8 +33,7 @@ class Delta:
     profiles: dict[Key, list[Packed]] = field(default_factory=dict)
     accepted: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
-    errors: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    """By model, version, error and source: `records` or `reports`."""
+    errors: Counter[ErrorKey] = field(default_factory=Counter)
     newest: dict[str, float] = field(default_factory=dict)
 
     def add(self, key: Key, vector: Floats) -> None:
@@ -121,7 +122,7 @@ class Engine:
         delta = admitted.delta
         for model, batch, scored in admitted.predictions:
             kernel = self._kernels[model]
-            for keys, groups, rows in _grouped(model, batch.version, period(batch.ts), kernel.layout.size):
+            for keys, groups, rows in _grouped(model, batch.version, period(batch.ts, batch.ts), kernel.layout.size):
                 part, outputs = (batch, scored) if rows is None else (batch.take(rows), scored.take(rows))
                 matrix = kernel.predictions(part, outputs, groups, len(keys))
                 if part.label is not None:
@@ -130,13 +131,15 @@ class Engine:
         for model, settled in admitted.settled:
             self._count_settled(model, settled, period, delta)
         for model, report in admitted.reports:
-            start = int(period(np.array([report.ts]))[0])
+            ts = np.array([report.ts])
+            start = int(period(ts, ts)[0])
             delta.add((model, report.version, start), self._kernels[model].reports([report]))
         return delta
 
     def _count_settled(self, model: str, settled: Settled, period: Period, delta: Delta) -> None:
         kernel, scored = self._kernels[model], settled.scored
-        for keys, groups, rows in _grouped(model, settled.version, period(scored.ts), kernel.layout.size):
+        starts = period(scored.ts, scored.ts + settled.delay)
+        for keys, groups, rows in _grouped(model, settled.version, starts, kernel.layout.size):
             label, delay, part = settled.label, settled.delay, scored
             if rows is not None:
                 label, delay, part = label.take(rows), delay[rows], scored.take(rows)
@@ -154,7 +157,7 @@ class Engine:
             batch = batch.take(fresh)
         if batch.rows == 0:
             return
-        self._count_errors(model, batch, delta)
+        delta.errors.update(self.errors_of(model, batch))
         scored = kernel.scored(batch)
         admitted.predictions.append((model, batch, scored))
         admitted.settle(model, self._ledger.remember(model, batch, scored, ~kernel.unlabelled(batch)))
@@ -166,9 +169,7 @@ class Engine:
                 continue
             admitted.delta.saw(model, report.ts)
             admitted.reports.append((model, report))
-            for error, count in report.errors.items():
-                name = self._error_name(model, report.version, error)
-                admitted.delta.errors[model, report.version, name, "reports"] += count  # type: ignore[assignment]  # weighted
+            admitted.delta.errors.update(self.reported_errors(model, report))
 
     def _of_known_versions(self, model: str, batch: Predictions, delta: Delta) -> Predictions:
         """The rows of versions that are known or may still become so; a flood of versions is refused."""
@@ -195,14 +196,25 @@ class Engine:
         known.add(name)
         return name
 
-    def _count_errors(self, model: str, batch: Predictions, delta: Delta) -> None:
+    def reported_errors(self, model: str, report: Report) -> Counter[ErrorKey]:
+        """The requests that failed by a report's word, by the names that its version's errors have here."""
+        errors: Counter[ErrorKey] = Counter()
+        for error, count in report.errors.items():
+            name = self._error_name(model, report.version, error)
+            errors[model, report.version, name, "reports"] += count  # type: ignore[assignment]  # weighted
+        return errors
+
+    def errors_of(self, model: str, batch: Predictions) -> Counter[ErrorKey]:
+        """The weight of the failed requests of a batch whose versions are known."""
+        errors: Counter[ErrorKey] = Counter()
         failed, names = np.flatnonzero(batch.failed), len(batch.error.texts)
         pairs, place = np.unique(batch.version.codes[failed] * names + batch.error.codes[failed], return_inverse=True)
         counts = np.bincount(place, weights=batch.weights[failed], minlength=len(pairs))
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
             version = str(batch.version.texts[pair // names])
             error = self._error_name(model, version, batch.error.texts[pair % names] or "")
-            delta.errors[model, version, error, "records"] += count
+            errors[model, version, error, "records"] += count
+        return errors
 
 
 def _grouped(

@@ -1,0 +1,45 @@
+"""Metrics of past instants: what `evaluate --at` says of each of them, computed in one reading of the log.
+
+What the exporter tells of itself (what it read, how long that took) is no part of the past and stays out, but for its
+models and their newest records.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from exporter import names
+from exporter.collector import cut
+from exporter.history.openmetrics import Lines
+from exporter.history.replay import Grid, Replay, read_dated
+from exporter.measures import Sample
+from exporter.monitor import Monitor
+from exporter.snapshot import Failure, Snapshot, take_snapshot
+
+PROMETHEUS_HEAD = 3 * 3_600  # seconds that Prometheus may still hold in memory; older blocks never meet them
+
+
+def snapshots(monitor: Monitor, paths: Sequence[str], grid: Grid, latest: float) -> Iterator[Snapshot]:
+    """The snapshot at each instant of `grid` for which there is any record; DataError when there is nothing."""
+    replay = Replay(monitor, grid, read_dated(monitor, paths, grid, latest))
+    for step, at in enumerate(grid.instants):
+        replay.advance(step)
+        if replay.newest:
+            yield _whole(monitor, replay, take_snapshot(replay.scopes(at), at, time.perf_counter))
+
+
+def _whole(monitor: Monitor, replay: Replay, snapshot: Snapshot) -> Snapshot:
+    newest = (Sample(names.LAST_RECORD_TIMESTAMP_SECONDS, (model,), ts) for model, ts in replay.newest.items())
+    told = (sample for sample in snapshot.samples if sample.family is not names.STATISTIC_DURATION_SECONDS)
+    kept, _ = cut([*monitor.info(), *newest, *told], monitor.config.limits.series)
+    return Snapshot(snapshot.at, tuple(kept), snapshot.failures)
+
+
+def backfill(snapshots: Iterator[Snapshot], lines: Lines, progress: Callable[[float], None]) -> list[Failure]:
+    """Write every snapshot, telling each instant; one failure of each statistic that raised."""
+    failures: dict[tuple[str, str], Failure] = {}
+    for snapshot in snapshots:
+        lines.write(snapshot.at, snapshot.samples)
+        failures |= {(failure.model, failure.statistic): failure for failure in snapshot.failures}
+        progress(snapshot.at)
+    lines.flush()
+    return list(failures.values())

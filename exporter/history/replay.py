@@ -1,0 +1,219 @@
+"""The log read once, each record filed under the first past instant at which it was known.
+
+A prediction is known at its own time, an outcome at its own too, but never before its prediction. So what an instant
+adds is what came since the instant before, and the sums at each instant equal those of the log cut off there.
+"""
+
+import math
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from exporter.errors import ConfigError, DataError
+from exporter.evaluate import Job
+from exporter.history.sums import Sums
+from exporter.ingest.engine import Admitted, Delta, ErrorKey
+from exporter.ingest.files import find_files
+from exporter.ingest.records import Sorted
+from exporter.measures import Scope
+from exporter.monitor import Monitor
+from exporter.profile.columns import Codes, Floats
+from exporter.profile.layout import Profile
+from exporter.profile.packed import Packed
+from exporter.windows import Starts, Stretch, window_start
+
+_STEPS = 2**20  # instants and places that one number of 40 bits, as the engine takes, can tell apart
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The instants of a backfill, in order, and every instant at which a window of theirs is cut off."""
+
+    instants: tuple[float, ...]
+    bounds: tuple[int, ...]
+
+    @classmethod
+    def of(cls, monitor: Monitor, start: float, end: float, step: float) -> "Grid":
+        """Instants from `start` to `end`, both included where the step fits; ConfigError where there are none."""
+        count = math.floor((end - start) / step) + 1
+        if not 1 <= count < _STEPS:
+            problem = f"{max(count, 0)} instants; give a stretch and a step that make 1 to {_STEPS - 1}"
+            raise ConfigError("--start, --end and --step", [problem])
+        instants = tuple(start + step * number for number in range(count))
+        bounds = set().union(*(monitor.bounds(at) for at in instants))
+        return cls(instants, tuple(sorted(bounds)))
+
+    @cached_property
+    def _edges(self) -> tuple[Floats, Floats]:
+        return np.array(self.instants), np.array(self.bounds, dtype=np.float64)
+
+    def codes(self, ts: Floats, known: Floats) -> Starts:
+        """Place and step of each record as one number; `parted` is the inverse."""
+        places = np.searchsorted(self._edges[1], ts, side="right")
+        return places * _STEPS + self.steps(np.where(np.isnan(known), ts, known))
+
+    def steps(self, known: Floats) -> Codes:
+        """The number of the first instant at which each record was known; as many as there are for later ones."""
+        return np.searchsorted(self._edges[0], known, side="left")
+
+    def place(self, bound: int) -> int:
+        """The first place whose records are not older than `bound`, which must be one of the bounds."""
+        return bisect_right(self.bounds, bound)
+
+    def start(self, place: int) -> int:
+        """Where a place starts: at a bound, or at 0 before all of them."""
+        return self.bounds[place - 1] if place else 0
+
+
+def parted(code: int) -> tuple[int, int]:
+    """The place and the step of a code of `Grid.codes`."""
+    return divmod(code, _STEPS)
+
+
+@dataclass
+class Dated(Delta):
+    """A delta whose keys hold codes of a grid, and that dates what else the metrics tell."""
+
+    failures: dict[int, Counter[ErrorKey]] = field(default_factory=lambda: defaultdict(Counter))
+    """Failed requests by the step at which they were known."""
+    last: dict[int, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
+    """The time of each model's newest record among those of a step."""
+
+    def absorb(self, other: Delta) -> None:
+        """Take in what `other` holds."""
+        super().absorb(other)
+        if isinstance(other, Dated):
+            for step, errors in other.failures.items():
+                self.failures[step].update(errors)
+            for step, newest in other.last.items():
+                for model, ts in newest.items():
+                    self.saw_at(step, model, ts)
+
+    def saw_at(self, step: int, model: str, ts: float) -> None:
+        """Note a record's time at the step that it was known."""
+        self.last[step][model] = max(ts, self.last[step].get(model, ts))
+
+
+@dataclass(frozen=True)
+class _DatedJob(Job):
+    """Reads files whole, and dates what it counts."""
+
+    grid: Grid = field(default_factory=lambda: Grid((), ()))
+
+    def nothing(self) -> Dated:
+        return Dated()
+
+    def counted(self, records: Sorted, admitted: Admitted) -> Dated:
+        counted = super().counted(records, admitted)
+        dated = Dated(**vars(counted))
+        for model, batch, _ in admitted.predictions:
+            self._see(dated, model, batch.ts)
+            failed = np.flatnonzero(batch.failed)
+            steps = self.grid.steps(batch.ts[failed])
+            for step in np.unique(steps).tolist():
+                dated.failures[step].update(self.engine.errors_of(model, batch.take(failed[steps == step])))
+        for model, several in records.outcomes.items():
+            for outcomes in several:
+                self._see(dated, model, outcomes.ts)
+        for model, report in admitted.reports:
+            self._see(dated, model, np.array([report.ts]))
+            [step] = self.grid.steps(np.array([report.ts])).tolist()
+            dated.failures[step].update(self.engine.reported_errors(model, report))
+        return dated
+
+    def _see(self, dated: Dated, model: str, ts: Floats) -> None:
+        order = np.argsort(ts)
+        steps, ends = self.grid.steps(ts[order]), [*np.flatnonzero(np.diff(self.grid.steps(ts[order]))), len(ts) - 1]
+        for place in ends:
+            dated.saw_at(int(steps[place]), model, float(ts[order[place]]))
+
+
+def read_dated(monitor: Monitor, paths: Sequence[str], grid: Grid, latest: float) -> Dated:
+    """Read `paths` whole and date what they hold up to the last instant; DataError when that is nothing."""
+    files = find_files(paths)
+    if not files:
+        raise DataError(f"no file at {', '.join(paths)}; give files, globs, directories or URLs that exist")
+    result = Dated()
+    with _DatedJob.open(monitor, grid.codes, latest, grid.instants[-1], grid=grid) as job:
+        for delta, _ in job.files(files):
+            result.absorb(delta)
+    if not result.newest:
+        raise DataError(f"no usable record in {', '.join(paths)} up to --end; give another stretch")
+    return result
+
+
+@dataclass
+class _Past:
+    """One version's counts up to an instant."""
+
+    sums: Sums
+    total: Floats
+    oldest: int
+
+
+class Replay:
+    """The state at one instant after the other, for scopes to be made of."""
+
+    def __init__(self, monitor: Monitor, grid: Grid, dated: Dated) -> None:
+        self._monitor, self._grid, self._dated = monitor, grid, dated
+        self._versions: dict[str, dict[str, _Past]] = defaultdict(dict)
+        self._errors: Counter[ErrorKey] = Counter()
+        self.newest: dict[str, float] = {}
+        self._added = self._by_step()
+
+    def _by_step(self) -> Mapping[int, list[tuple[str, str, int, list[Packed]]]]:
+        added: dict[int, list[tuple[str, str, int, list[Packed]]]] = defaultdict(list)
+        for (model, version, code), packed in self._dated.profiles.items():
+            place, step = parted(code)
+            added[step].append((model, version, place, packed))
+        return added
+
+    def advance(self, step: int) -> None:
+        """Take in what became known since the step before."""
+        for model, version, place, several in self._added.get(step, ()):
+            past = self._versions[model].get(version)
+            if past is None:
+                size = self._monitor.layouts[model].size
+                past = self._versions[model][version] = _Past(Sums(size), np.zeros(size), place)
+            past.oldest = min(place, past.oldest)
+            for packed in several:
+                past.sums.add(place, packed)
+                past.total[packed.places] += packed.values
+        self._errors.update(self._dated.failures.get(step, {}))
+        for model, ts in self._dated.last.get(step, {}).items():
+            self.newest[model] = max(ts, self.newest.get(model, ts))
+        kept = self._grid.place(min(self._monitor.bounds(self._grid.instants[step])))
+        for versions in self._versions.values():
+            for past in versions.values():
+                past.sums.forget(kept)
+
+    def scopes(self, at: float) -> Iterator[Scope]:
+        """One scope for each model and version seen, windows ending at `at`, the instant that was advanced to."""
+        monitor, config = self._monitor, self._monitor.config
+        starts = {name: self._grid.place(window_start(at, length)) for name, length in monitor.windows.items()}
+        for model in config.models:
+            layout, versions = monitor.layouts[model.name], self._versions[model.name]
+            pasts, oldest = monitor.pasts(model, at, self), self.oldest(model.name)
+            for version, past in sorted(versions.items()):
+                windows = {name: Profile(layout, past.sums.since(place)) for name, place in starts.items()}
+                totals = Profile(layout, past.total.copy())
+                source = "reports" if totals.is_reported else "records"
+                errors = {
+                    e: n for (m, v, e, s), n in self._errors.items() if (m, v, s) == (model.name, version, source)
+                }
+                complete = monitor.complete(oldest[version], at)
+                yield Scope(model, version, config.costs, windows, totals, errors, complete, pasts)
+
+    def past(self, model: str, stretch: Stretch) -> Profile:
+        """The sum over all versions of what lies in `stretch`."""
+        first, last = map(self._grid.place, stretch)
+        vectors = (past.sums.between(first, last) for past in self._versions[model].values())
+        return Profile.total(self._monitor.layouts[model], vectors)
+
+    def oldest(self, model: str) -> dict[str, int]:
+        """Where each version's oldest records stand."""
+        return {version: self._grid.start(past.oldest) for version, past in self._versions[model].items()}
