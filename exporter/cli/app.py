@@ -16,7 +16,7 @@ import typer
 
 from exporter.cli.baseline import baseline_app
 from exporter.cli.common import ConfigPath
-from exporter.cli.history import backfill
+from exporter.cli.history import backfill, backtest
 from exporter.config import load_config, parse_duration
 from exporter.errors import ConfigError, PredictionExporterError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(baseline_app, name="baseline")
 app.command()(backfill)
+app.command()(backtest)
 
 Listen = Annotated[list[str], typer.Option("--web.listen-address", help="[HOST]:PORT; may be repeated.")]
 WebConfig = Annotated[

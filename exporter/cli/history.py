@@ -1,14 +1,16 @@
 """The commands about the past: `backfill` makes it, `backtest` holds rules against it."""
 
+import json
 import math
 import time
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from exporter.cli.common import ConfigPath
+from exporter.cli.common import ConfigPath, write_whole
 from exporter.config import load_config, parse_duration
 from exporter.errors import ConfigError
 
@@ -84,3 +86,48 @@ def _labels(pairs: Sequence[str]) -> dict[str, str]:
     if wrong:
         raise ConfigError("--label", [f"{pair!r} is no NAME=VALUE" for pair in wrong])
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+class Form(StrEnum):
+    """How a backtest is printed."""
+
+    table = "table"
+    json = "json"
+
+
+Rules = Annotated[list[Path], typer.Option("--rules", help="A rule file; may be repeated.")]
+HistoryPath = Annotated[Path, typer.Option("--history", help="Blocks that backfill made.")]
+Events = Annotated[Path | None, typer.Option("--events", help="YAML: what really happened, by name, start and end.")]
+Budget = Annotated[
+    float | None, typer.Option("--budget-pages-per-week", min=0, help="More pages than this end with status 1.")
+]
+Evaluated = Annotated[str, typer.Option("--evaluation-interval", help="Of rule groups that name none.")]
+Picture = Annotated[Path | None, typer.Option("--picture", help="Write a timeline as SVG too.")]
+
+
+def backtest(
+    rules: Rules,
+    history: HistoryPath,
+    events: Events = None,
+    budget: Budget = None,
+    every: Evaluated = "1m",
+    picture: Picture = None,
+    form: Annotated[Form, typer.Option("--format")] = Form.table,
+) -> None:
+    """Tell when the alerts of a rule file would have fired over a history."""
+    from exporter.history.backtest import backtest as run
+    from exporter.history.backtest import load_events
+    from exporter.history.picture import picture as drawn
+    from exporter.history.report import summary, tables
+    from exporter.history.rulefile import load_rules
+    from exporter.history.server import serve_history
+
+    known, named = load_rules(rules, parse_duration(every)), load_events(events)
+    with serve_history(history) as bench:
+        found = run(bench, known, named)
+    if picture is not None:
+        write_whole(picture, drawn(found))
+    typer.echo(json.dumps(summary(found, budget), indent=1) if form is Form.json else tables(found, budget).rstrip())
+    if budget is not None and found.pages_a_week > budget:
+        typer.echo(f"{found.pages_a_week:.2f} pages a week, more than the budget of {budget:g}", err=True)
+        raise typer.Exit(1)

@@ -79,11 +79,11 @@ class Lines:
         labels = {**dict(zip(family.labels, sample.labels, strict=True)), **self._labels}
         if isinstance(value, Histogram):
             for bound in (*map(str, value.bounds), "+Inf"):
-                yield f"{family.name}_bucket{_braced(labels | {'le': bound})} "
-            yield f"{family.name}_count{_braced(labels)} "
-            yield f"{family.name}_sum{_braced(labels)} "
+                yield f"{family.name}_bucket{braced(labels | {'le': bound})} "
+            yield f"{family.name}_count{braced(labels)} "
+            yield f"{family.name}_sum{braced(labels)} "
         else:
-            yield f"{family.name}{_braced(labels)} "
+            yield f"{family.name}{braced(labels)} "
 
 
 def create_blocks(files: Iterable[Path], folder: Path, hours: int) -> None:
@@ -107,7 +107,8 @@ def _about(family: Family) -> Iterator[str]:
     yield f"# TYPE {name} {kind}\n"
 
 
-def _braced(labels: Mapping[str, str]) -> str:
+def braced(labels: Mapping[str, str]) -> str:
+    """Labels as they stand behind a name."""
     inner = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
     return f"{{{inner}}}" if inner else ""
 

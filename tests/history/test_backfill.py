@@ -124,7 +124,7 @@ def test_a_statistic_that_raises_costs_itself_alone(
     def fails(_: measures.Scope) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setitem(measures.MEASURES, "cost", fails)  # type: ignore[arg-type]  # a dict behind a Mapping
+    monkeypatch.setitem(measures.MEASURES, "cost", fails)
     small = monitor(tmp_path)
     told: list[float] = []
     (tmp_path / "out").mkdir()
@@ -145,7 +145,7 @@ def test_a_log_without_a_record_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no file at"):
         replayed(small, [str(tmp_path / "nothing")], START, START, 1)
     (tmp_path / "a.ndjson").write_bytes(text([prediction(10)]))
-    with pytest.raises(DataError, match="no usable record .* up to --end"):
+    with pytest.raises(DataError, match=r"no usable record .* up to --end"):
         replayed(small, [str(tmp_path / "a.ndjson")], START, START, 1)
 
 
