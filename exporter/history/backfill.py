@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from exporter import names
-from exporter.collector import cut
+from exporter.collector import cut, series_of
 from exporter.history.openmetrics import Lines
 from exporter.history.replay import Grid, Replay, read_dated
 from exporter.measures import Sample, Scope
@@ -52,8 +52,10 @@ def _moments(replay: Replay, grid: Grid) -> Iterator[_Moment]:
 def _whole(monitor: Monitor, moment: _Moment, snapshot: Snapshot) -> Snapshot:
     newest = (Sample(names.LAST_RECORD_TIMESTAMP_SECONDS, (model,), ts) for model, ts in moment.newest.items())
     told = (sample for sample in snapshot.samples if sample.family is not names.STATISTIC_DURATION_SECONDS)
-    kept, _ = cut([*monitor.info(), *newest, *told], monitor.config.limits.series)
-    return Snapshot(snapshot.at, tuple(kept), snapshot.failures)
+    samples, limit = [*monitor.info(), *newest, *told], monitor.config.limits.series
+    if sum(map(series_of, samples)) > limit:
+        samples, _ = cut(samples, limit)
+    return Snapshot(snapshot.at, tuple(samples), snapshot.failures)
 
 
 def _batched(moments: Iterable[_Moment], size: int) -> Iterator[list[_Moment]]:

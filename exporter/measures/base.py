@@ -22,8 +22,9 @@ CONFIDENCE_MIDS: Floats = (np.arange(CONFIDENCE_CELLS) + 0.5) / CONFIDENCE_CELLS
 
 if TYPE_CHECKING:
     from exporter.measures.comparison import Part
+    from exporter.measures.multivariate import Drift
 
-_LAYOUTS = 64  # remembered; a process has one for each model, and those of a reload
+LAYOUTS = 64  # remembered; a process has one for each model, and those of a reload
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class Scope:
     periods: Mapping[str, Past] = field(default_factory=dict)
     compared: "dict[tuple[str, str], tuple[tuple[str, ...], Part]]" = field(default_factory=dict, repr=False)
     """Names and comparison of what drift looks at, by kind and window, once `drift.compare` has seen the scope."""
+    multivariate: "dict[str, Drift]" = field(default_factory=dict, repr=False)
+    """By window, once asked for: two measures look at it."""
 
     @property
     def reference(self) -> Profile:
@@ -104,7 +107,7 @@ class Scope:
 Measure = Callable[[Scope], Iterator[Sample]]
 
 
-@lru_cache(_LAYOUTS)
+@lru_cache(LAYOUTS)
 def _calibration(layout: Layout) -> CalibrationMap | NotEnoughData:
     reference = layout.reference
     negative, positive = labels_by_score(reference)
@@ -112,7 +115,7 @@ def _calibration(layout: Layout) -> CalibrationMap | NotEnoughData:
     return calibration_map(positive, negative, rows)
 
 
-@lru_cache(_LAYOUTS)
+@lru_cache(LAYOUTS)
 def _class_maps(layout: Layout) -> tuple[CalibrationMap, ...] | NotEnoughData:
     reference = layout.reference
     judged = reference.part("judged")[:, :-1]

@@ -10,6 +10,7 @@ from exporter.measures.distribution import (
     feature_distribution,
     outcome_distribution,
     prediction_distribution,
+    reference_features,
 )
 from exporter.profile.layout import Profile
 from exporter.stats import concept, significance
@@ -37,9 +38,10 @@ def _compared(scope: Scope, kind: str, window: str) -> tuple[tuple[str, ...], Pa
 
 
 def _feature_pairs(scope: Scope, profile: Profile) -> dict[str, Pair]:
-    features = scope.totals.layout.features
-    sides = {of.name: (feature_distribution(scope.reference, of), feature_distribution(profile, of)) for of in features}
-    return {name: pair for name, pair in sides.items() if _enough(scope, pair)}
+    layout = scope.totals.layout
+    known = reference_features(layout)
+    pairs = {of.name: (known[of.name], feature_distribution(profile, of)) for of in layout.features}
+    return {name: pair for name, pair in pairs.items() if _enough(scope, pair)}
 
 
 def _prediction_pairs(scope: Scope, profile: Profile) -> dict[str, Pair]:
