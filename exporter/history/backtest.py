@@ -66,10 +66,19 @@ class Verdict:
         """Whether its labels make it page."""
         return all(self.rule.labels.get(name) == value for name, value in PAGES.items())
 
+    @property
+    def firings(self) -> list[Firing]:
+        """The firings of all notifications."""
+        return [firing for one in self.notifications for firing in one.firings]
+
     def detected(self, event: Event) -> float | None:
-        """Seconds from the event's start to the alert; 0 when it fired already, None when it never did."""
-        after = [max(0.0, one.start - event.start) for one in self.notifications if event.meets(one)]
+        """Seconds from the event's start to the first firing that began within it; None when none did."""
+        after = [one.start - event.start for one in self.firings if event.start <= one.start <= event.end]
         return min(after, default=None)
+
+    def fired_already(self, event: Event) -> bool:
+        """Whether it fired when the event began, so that it says nothing of it."""
+        return any(one.start < event.start and event.meets(one) for one in self.notifications)
 
     def false(self, events: Iterable[Event]) -> list[Notification]:
         """Notifications outside every event."""

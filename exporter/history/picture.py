@@ -7,6 +7,7 @@ from html import escape
 from exporter.history.backtest import Backtest, Verdict
 
 _WIDTH, _LEFT, _TOP, _ROW = 960, 260, 40, 20  # pixels
+_MARGIN = 120  # at the right, where words end at their place instead of beginning there
 _COLOURS = {"critical": "#c4162a", "warning": "#e0792a", "info": "#3274d9"}  # as the dashboards colour severities
 _OTHER, _BAND, _INK, _GRID = "#6b7280", "#fff3bf", "#1f2937", "#d1d5db"
 _DAY_TICKS_BELOW = 60 * 86_400  # seconds; longer histories get a tick a month
@@ -44,17 +45,21 @@ class _Canvas:
         size = f'x="{left}" y="{top}" width="{max(right - left, 1.0):.1f}" height="{height}"'
         return f'<rect {size} fill="{colour}"><title>{escape(title)}</title></rect>'
 
+    @staticmethod
+    def _label(x: float, y: int, text: str) -> str:
+        anchor = ' text-anchor="end"' if x > _WIDTH - _MARGIN else ""
+        return f'<text x="{x}" y="{y}" fill="{_INK}"{anchor}>{text}</text>'
+
     def _events(self) -> Iterator[str]:
         for place, event in enumerate(self._found.events):
             yield self._bar(event.start, event.end, 30, self._bottom - 30, _BAND, event.name)
-            at = f'x="{self._x(event.start)}" y="{14 + 12 * (place % 2)}"'
-            yield f'<text {at} fill="{_INK}">{escape(event.name)}</text>'
+            yield self._label(self._x(event.start), 14 + 12 * (place % 2), escape(event.name))
 
     def _ticks(self) -> Iterator[str]:
         for ts, label in _ticks(self._found.span.start, self._found.span.end):
             x = self._x(ts)
             yield f'<line x1="{x}" y1="30" x2="{x}" y2="{self._bottom}" stroke="{_GRID}"/>'
-            yield f'<text x="{x}" y="{self._bottom + 14}" fill="{_INK}">{label}</text>'
+            yield self._label(x, self._bottom + 14, label)
 
     def _alert(self, top: float, verdict: Verdict) -> Iterator[str]:
         yield f'<text x="{_LEFT - 8}" y="{top + 13}" text-anchor="end" fill="{_INK}">{escape(verdict.rule.name)}</text>'

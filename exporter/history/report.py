@@ -49,7 +49,13 @@ def _alert(found: Backtest, verdict: Verdict) -> dict[str, Any]:
 def _event(found: Backtest, event: Event) -> dict[str, Any]:
     times = {verdict.rule.name: verdict.detected(event) for verdict in found.verdicts}
     detected = {name: seconds for name, seconds in times.items() if seconds is not None}
-    return {"event": event.name, "start": _time(event.start), "end": _time(event.end), "seconds_to_detect": detected}
+    return {
+        "event": event.name,
+        "start": _time(event.start),
+        "end": _time(event.end),
+        "seconds_to_detect": detected,
+        "fired_already": [verdict.rule.name for verdict in found.verdicts if verdict.fired_already(event)],
+    }
 
 
 def tables(found: Backtest, budget: float | None) -> str:
@@ -68,22 +74,24 @@ def tables(found: Backtest, budget: float | None) -> str:
 
 
 def _alert_table(found: Backtest) -> Iterator[str]:
-    yield from _head("alert", "severity", "told", "a week", "false a month", "hours firing", "when")
+    yield from _head("alert", "severity", "firings", "told", "a week", "false a month", "hours firing", "when")
     for verdict in found.verdicts:
         if told := verdict.notifications:
             false = f"{found.a_month(len(verdict.false(found.events))):.2f}" if found.events else "-"
             severity = verdict.rule.labels.get("severity", "") + (", pages" if verdict.pages else "")
             rate, hours = f"{found.a_week(len(told)):.2f}", f"{verdict.seconds(found.span.end) / 3_600:.0f}"
-            yield _row(verdict.rule.name, severity, str(len(told)), rate, false, hours, _when(told))
+            counts = str(len(verdict.firings)), str(len(told))
+            yield _row(verdict.rule.name, severity, *counts, rate, false, hours, _when(told))
 
 
 def _event_table(found: Backtest) -> Iterator[str]:
-    yield from _head("event", "from", "to", "found by, after")
+    yield from _head("event", "from", "to", "new firings after", "fired already")
     for event in found.events:
         times = {verdict.rule.name: verdict.detected(event) for verdict in found.verdicts}
         known = sorted((seconds, name) for name, seconds in times.items() if seconds is not None)
-        said = ", ".join(f"{name} {_length(seconds) if seconds else '(fired already)'}" for seconds, name in known)
-        yield _row(event.name, _day(event.start), _day(event.end), said or "nothing")
+        said = ", ".join(f"{name} {_length(seconds)}" for seconds, name in known)
+        already = ", ".join(verdict.rule.name for verdict in found.verdicts if verdict.fired_already(event))
+        yield _row(event.name, _day(event.start), _day(event.end), said or "none", already or "none")
 
 
 def _unjudged(verdicts: Iterable[Verdict]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Backfill and backtest with the real promtool and Prometheus: the commands, from a log to a failed budget."""
 
 import json
+import os
 import shutil
 import subprocess
 import sysconfig
@@ -44,7 +45,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def walk(seed: int) -> list[float]:
     """A score that wanders, as sixteenths, which every format prints alike."""
-    return (np.random.default_rng(seed).integers(0, 17, MINUTES) / 16).tolist()
+    return [float(step) / 16 for step in np.random.default_rng(seed).integers(0, 17, MINUTES)]
 
 
 def test_alerts_fire_when_prometheus_says(tmp_path: Path) -> None:
@@ -96,12 +97,17 @@ def blocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "blocks"
 
 
-def backtested(folder: Path, blocks: Path, threshold: float, *options: str | Path) -> Any:
+def write_rules(folder: Path, threshold: float) -> Path:
     labels = {"severity": "critical", "page": "true"}
     expr = f'{names.PREDICTIONS_IN_WINDOW.name}{{window="1h"}} < {threshold}'
     rules = [{"alert": "Few", "expr": expr, "for": "10m", "labels": labels}, {"alert": "Down", "expr": "up == 0"}]
-    (folder / "rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "g", "rules": rules}]}))
-    return run("backtest", "--rules", folder / "rules.yml", "--history", blocks, *options)
+    path = folder / "rules.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "g", "rules": rules}]}))
+    return path
+
+
+def backtested(folder: Path, blocks: Path, threshold: float, *options: str | Path) -> subprocess.CompletedProcess[str]:
+    return run("backtest", "--rules", write_rules(folder, threshold), "--history", blocks, *options)
 
 
 def test_a_threshold_that_would_page_too_often_fails_the_build(tmp_path: Path, blocks: Path) -> None:
@@ -120,6 +126,21 @@ def test_a_threshold_that_would_page_too_often_fails_the_build(tmp_path: Path, b
     assert json.loads(loose.stdout)["events"][0]["seconds_to_detect"] == {"Few": 900}
     assert json.loads(loose.stdout)["not_judged"] == {"Down": "the history has no up"}
     assert (tmp_path / "timeline.svg").read_text().startswith("<svg")
+
+
+def test_the_recipe_for_ci_is_what_the_page_says(tmp_path: Path, blocks: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/backtest.md").read_text(encoding="utf-8")
+    recipe = page.partition("## In CI")[2].partition("```sh\n")[2].partition("```")[0]
+    (tmp_path / "blocks").symlink_to(blocks)
+    (tmp_path / "events.yml").write_text("events: []\n")
+    assert [recipe_status(tmp_path, recipe, threshold) for threshold in (1, 100)] == [0, 1]
+
+
+def recipe_status(folder: Path, recipe: str, threshold: float) -> int:
+    write_rules(folder, threshold)
+    path = f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}"
+    done = subprocess.run(["bash", "-ec", recipe], cwd=folder, env={**os.environ, "PATH": path}, check=False)
+    return done.returncode
 
 
 def test_the_history_is_left_as_it_was(tmp_path: Path, blocks: Path) -> None:

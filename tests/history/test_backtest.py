@@ -42,7 +42,8 @@ def found() -> Backtest:
 def test_time_to_detect_false_alarms_and_pages() -> None:
     pages, warns, *_ = found().verdicts
     storm, fog = EVENTS
-    assert (pages.detected(storm), warns.detected(storm), pages.detected(fog)) == (0.5 * DAY, 0.0, None)
+    assert (pages.detected(storm), warns.detected(storm), pages.detected(fog)) == (0.5 * DAY, None, None)
+    assert (pages.fired_already(storm), warns.fired_already(storm)) == (False, True)
     assert [one.start for one in pages.false(EVENTS)] == [START + DAY, START + 59 * DAY]
     assert warns.false(EVENTS) == []
     assert found().pages_a_week == pytest.approx(3 / 60 * 7)
@@ -58,7 +59,8 @@ def test_the_summary_is_json_and_has_everything() -> None:
         ("Warns", 0),
         ("Silent", 0),
     ]
-    assert told["events"][0]["seconds_to_detect"] == {"Pages": 43_200, "Warns": 0}
+    assert told["events"][0]["seconds_to_detect"] == {"Pages": 43_200}
+    assert told["events"][0]["fired_already"] == ["Warns"]
     assert told["not_judged"] == {"Unknown": "the history has no y"}
     assert told["alerts"][0]["notifications"][2]["end"] is None
 
@@ -69,10 +71,10 @@ def test_without_events_nothing_is_called_false() -> None:
 
 def test_the_tables_say_when_and_why_not() -> None:
     told = tables(found(), 0.2)
-    assert "| Pages | critical, pages | 3 | 0.35 | 1.00 | 60 | 11-16 00:00 to 11-17 00:00;" in told
+    assert "| Pages | critical, pages | 3 | 3 | 0.35 | 1.00 | 60 | 11-16 00:00 to 11-17 00:00;" in told
     assert "01-13 00:00 to the end |" in told
-    assert "| storm | 2023-11-25 00:00 | 2023-11-27 00:00 | Warns (fired already), Pages 12 h |" in told
-    assert "| fog <&> | 2023-12-25 00:00 | 2023-12-26 00:00 | nothing |" in told
+    assert "| storm | 2023-11-25 00:00 | 2023-11-27 00:00 | Pages 12 h | Warns |" in told
+    assert "| fog <&> | 2023-12-25 00:00 | 2023-12-26 00:00 | none | none |" in told
     assert "Silent: Silent." in told
     assert "- Unknown: the history has no y" in told
     assert told.endswith("Pages a week: 0.35; the budget is 0.2.\n")
