@@ -10,7 +10,7 @@ from alerting.durations import HOUR, MINUTE, Pace
 from exporter.config import Alerting
 from exporter.names import ALERT_APP, FEATURE, MODEL_NAME, MODEL_VERSION, WINDOW
 
-DASHBOARD_UID = "prediction-model"
+DASHBOARD_UID, FEATURE_UID = "prediction-model", "prediction-feature"
 
 Severity = Literal["critical", "warning", "info", "none"]
 
@@ -90,4 +90,5 @@ class Alert:
             for variable, label in variables.items()
             if label in self.labels
         )
-        return f"/d/{DASHBOARD_UID}" + (f"?{query}" if query else "")
+        uid = FEATURE_UID if FEATURE in self.labels else DASHBOARD_UID
+        return f"/d/{uid}" + (f"?{query}" if query else "")

@@ -2,15 +2,15 @@
 
 from alerting.alert import STATISTIC, Alert, Runbook
 from alerting.drift import WHO
-from alerting.promql import compare, told
+from alerting.promql import compare, either, levels, number, told
 from exporter import names
 from exporter.config import Config
-from exporter.names import WINDOWED
+from exporter.names import SEGMENT, SEGMENTED, VALUE, WINDOWED
 
 
 def performance_alerts(config: Config) -> tuple[Alert, ...]:
     """All warn: the outcomes they stand on are late, so they open tickets."""
-    return (_accuracy(config), _auc(config), _below_baseline(config))
+    return (_accuracy(config), _auc(config), _below_baseline(config), _segment_accuracy(config))
 
 
 _LOOK = (
@@ -76,5 +76,35 @@ def _below_baseline(config: Config) -> Alert:
             "The model does worse than it did on the data its baseline was built from, whatever its absolute level.",
             _LOOK,
             _ACT,
+        ),
+    )
+
+
+def _segment_accuracy(config: Config) -> Alert:
+    expr = either(
+        f"{level.select(names.SEGMENT_ACCURACY_UPPER)}\n"
+        f"< ignoring ({SEGMENT}, {VALUE}) group_left ()\n"
+        f"({level.select(names.MODEL_ACCURACY_LOWER)} - {number(level.value)})"
+        for level in levels(config, lambda t: t.segment_accuracy_gap)
+    )
+    return Alert(
+        name="PredictionSegmentAccuracyLow",
+        severity="warning",
+        expr=expr,
+        hold=STATISTIC,
+        labels=SEGMENTED,
+        summary=f"{WHO} does far worse where {{{{ $labels.segment }}}} is {{{{ $labels.value }}}}",
+        description=(
+            "At most {{ $value | humanizePercentage }} of the labelled predictions over {{ $labels.window }} with "
+            "{{ $labels.segment }} {{ $labels.value }} were right; the whole's accuracy is "
+            f"surely higher by more than {told(config, lambda t: t.segment_accuracy_gap)}."
+        ),
+        runbook=Runbook(
+            "The model is surely less accurate on one value of a segment than on the whole: the two 95 % intervals lie "
+            "further apart than the configured gap, so few outcomes alone do not fire it.",
+            "The table of segments on row 1 of the dashboard: how many predictions it holds, whether its AUC fell too, "
+            "and whether its output drifted. Row 4: inputs that broke for this value alone.",
+            "A segment that was always harder: raise thresholds.segment_accuracy_gap. One that has become worse: mend "
+            "its inputs, or retrain with more of its data; until then decide there without the model.",
         ),
     )

@@ -5,14 +5,14 @@ from alerting.drift import OF_FEATURE, WHO
 from alerting.promql import Level, compare, either, grouped, number, told
 from exporter import names
 from exporter.config import Config, parse_duration
-from exporter.names import FEATURE, MODEL
+from exporter.names import FEATURE, MODEL, WINDOWED
 
 BROKEN_BELOW = 0.5  # more rows lack the feature than have it: no sampling noise or optional field, but a broken source
 
 
 def quality_alerts(config: Config) -> tuple[Alert, ...]:
     """Inputs, from one broken feature to the model's whole input."""
-    return (_broken(config), _incomplete(config), _invalid(config), _missing(config))
+    return (_broken(config), _incomplete(config), _invalid(config), _missing(config), _log_incomplete(config))
 
 
 def operations_alerts(config: Config) -> tuple[Alert, ...]:
@@ -114,6 +114,29 @@ def _missing(config: Config) -> Alert:
             "PredictionFeatureIncomplete names it and this alert is silenced.",
             "Row 4 of the dashboard: the features with the lowest completeness.",
             "Mend the source, or raise `thresholds.missing_features` if the model was trained with such gaps.",
+        ),
+    )
+
+
+def _log_incomplete(config: Config) -> Alert:
+    return Alert(
+        name="PredictionLogIncomplete",
+        severity="warning",
+        expr=compare(config, names.PREDICTION_LOG_COMPLETENESS_RATIO, "<", lambda t: t.log_completeness),
+        hold=STATISTIC,
+        labels=WINDOWED,
+        summary=f"{{{{ $value | humanizePercentage }}}} of the log of {WHO} arrives",
+        description=(
+            "Of the predictions that writers report over {{ $labels.window }} and did not leave out on purpose, "
+            "{{ $value | humanizePercentage }} were read; less than "
+            f"{told(config, lambda t: t.log_completeness, percent=True)} warns."
+        ),
+        runbook=Runbook(
+            "Predictions are served whose records never arrive: every statistic of the model misses them.",
+            f"`{names.PREDICTIONS_DROPPED_TOTAL.name}` (the writer lost them), "
+            f"`{names.REJECTED_RECORDS_TOTAL.name}` by reason (the exporter refused them), "
+            f"`{names.WRITERS.name}`, and whether each writer's folder is among the configured logs.",
+            "Give the writer's queue or disk room, mend what makes records invalid, or add the missing path.",
         ),
     )
 

@@ -41,7 +41,11 @@ def recordings(config: Config) -> tuple[Recording, ...]:
         Recording(names.ERROR_RATIO, _error_ratio(pace.range(OPERATIONS_RANGE))),
         Recording(names.INVALID_INPUT_RATIO, f"{_rate(names.INVALID_INPUTS_TOTAL, quality, 'reason')}\n/\n{values}"),
         Recording(names.MISSING_FEATURE_RATIO, f"{_rate(names.MISSING_FEATURES_TOTAL, quality)}\n/\n{values}"),
-        Recording(names.MEAN_COMPLETENESS, _mean_completeness()),
+        Recording(names.MEAN_COMPLETENESS, _completeness("avg")),
+        Recording(names.LEAST_COMPLETENESS, _completeness("min")),
+        Recording(
+            names.DRIFT_OVER_THRESHOLD, f"{names.FEATURE_DRIFT_SCORE.name}\n/\n{names.FEATURE_DRIFT_THRESHOLD.name}"
+        ),
         Recording(names.NOTIFICATION_COST_USD, _notification_cost(config, pace)),
     )
 
@@ -60,8 +64,9 @@ def _rate(counter: Family, window: str, *labels: str) -> str:
     return total(f"rate({counter.name}[{window}])", *labels)
 
 
-def _mean_completeness() -> str:
-    return f"avg without ({', '.join((names.FEATURE, *REPLICA))}) ({names.FEATURE_COMPLETENESS.name})"
+def _completeness(how: str) -> str:
+    """Over all features; a page of many models cannot ask for every feature of each at every step."""
+    return f"{how} without ({', '.join((names.FEATURE, *REPLICA))}) ({names.FEATURE_COMPLETENESS.name})"
 
 
 def _notification_cost(config: Config, pace: Pace) -> str:

@@ -15,21 +15,22 @@ WEEK = 7 * 86_400
 START = 1_700_000_000.0
 
 
-def table(rows: int, seed: int) -> pa.Table:
+def table(rows: int, seed: int, numeric: int = NUMERIC, categorical: int = CATEGORICAL,
+          start: float = START, seconds: float = WEEK) -> pa.Table:  # fmt: skip
     """Predictions with labels, in the record format's columns, ordered in time."""
     rng = np.random.default_rng(seed)
     same = np.zeros(rows, dtype=np.int32)
     columns = {
         "kind": pa.DictionaryArray.from_arrays(same, ["prediction"]).dictionary_decode(),
-        "ts": pa.array(START + np.sort(rng.uniform(0, WEEK, rows))),
+        "ts": pa.array(start + np.sort(rng.uniform(0, seconds, rows))),
         "model": pa.DictionaryArray.from_arrays(same, ["bench"]).dictionary_decode(),
         "version": pa.DictionaryArray.from_arrays(same, ["v1"]).dictionary_decode(),
         "id": pa.array([f"r-{row:09d}" for row in range(rows)]),
     }
     texts = [f"value-{value}" for value in range(VALUES)]
-    for place in range(NUMERIC):
+    for place in range(numeric):
         columns[f"features.n{place:02d}"] = pa.array(np.round(rng.normal(size=rows), 6))
-    for place in range(CATEGORICAL):
+    for place in range(categorical):
         codes = rng.integers(0, VALUES, rows).astype(np.int32)
         columns[f"features.c{place:02d}"] = pa.DictionaryArray.from_arrays(codes, texts).dictionary_decode()
     score = 1 / (1 + np.exp(-rng.normal(size=rows)))
@@ -59,13 +60,13 @@ def write(folder: Path, rows: int) -> None:
     connection.execute(f"COPY ({query}) TO '{folder / 'current.ndjson'}' (FORMAT json)")
 
 
-def config(folder: Path) -> Config:
-    """A configuration that monitors the data in `folder`."""
+def config(folder: Path, segments: str = "") -> Config:
+    """A configuration that monitors the data in `folder`, also by `segments`."""
     text = f"""
 state: state
 log: [{{path: {folder / "current.ndjson"}}}]
 evaluation: {{clock: log}}
-models: [{{name: bench, task: binary, baseline: baseline.json}}]
+models: [{{name: bench, task: binary, baseline: baseline.json, segments: [{segments}]}}]
 """
     return parse_config(text, folder=folder)
 

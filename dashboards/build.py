@@ -5,8 +5,11 @@ The text is deterministic: sorted keys, two spaces, a newline at the end, nothin
 
 import json
 from pathlib import Path
+from typing import Any
 
-from dashboards.model import UID, model_dashboard
+from dashboards.feature import feature_dashboard
+from dashboards.fleet import fleet_dashboard
+from dashboards.model import model_dashboard
 from dashboards.panels import to_json
 from exporter.config import Config
 from exporter.errors import PredictionExporterError
@@ -16,9 +19,14 @@ class StaleError(PredictionExporterError):
     """Files on disk that differ from what the configuration yields."""
 
 
+def dashboards(config: Config) -> list[dict[str, Any]]:
+    """Every dashboard of `config` as Grafana takes it."""
+    return [to_json(make(config)) for make in (fleet_dashboard, model_dashboard, feature_dashboard)]
+
+
 def dashboard_files(config: Config) -> dict[str, str]:
     """File name -> text of every dashboard of `config`."""
-    return {f"{UID}.json": _text(to_json(model_dashboard(config)))}
+    return {f"{one['uid']}.json": text_of(one) for one in dashboards(config)}
 
 
 def write(config: Config, folder: Path) -> list[Path]:
@@ -50,5 +58,11 @@ def _state(path: Path, text: str) -> str:
         return f"cannot be read ({error})"
 
 
-def _text(dashboard: dict[str, object]) -> str:
+def compact(dashboard: dict[str, Any]) -> str:
+    """A dashboard in as few bytes as JSON takes."""
+    return json.dumps(dashboard, separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def text_of(dashboard: dict[str, Any]) -> str:
+    """A dashboard's file."""
     return json.dumps(dashboard, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"

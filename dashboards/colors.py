@@ -13,3 +13,10 @@ MUTED = "#8E8E8E"  # bounds and helpers, readable on dark and light
 
 # Behind white text: the same hues, dark enough for a contrast of 3 or more.
 CELL = {GOOD: "#00805D", NOTE: "#0072B2", WARN: "#A87400", BAD: "#C25400"}
+
+# Twelve steps of viridis, from dark to bright: an order that colour-blind people see as well. Its first seventh is left
+# out, which a dark background swallows.
+RAMP = (
+    "#463480", "#3B528B", "#355F8D", "#2A788E", "#25848E", "#21918C",
+    "#22A884", "#2FB47C", "#5EC962", "#7AD151", "#BDDF26", "#FDE725",
+)  # fmt: skip

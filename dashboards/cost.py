@@ -1,7 +1,7 @@
 """Row 5, cost and resource usage: what serving costs, what watching it costs, and what sampling leaves out."""
 
 from dashboards.colors import BAD, MUTED, NOTE
-from dashboards.limits import fixed
+from dashboards.limits import fixed, limit
 from dashboards.looks import Query, capped, describe, hue
 from dashboards.panels import Panel, bars, stat, trend
 from dashboards.queries import BY_VERSION, VERSION_LEGEND, by, per_second, select
@@ -14,7 +14,10 @@ COMPONENT = "component"
 
 def cost(config: Config) -> list[Panel]:
     """The row's panels."""
-    return [_predictions(), _spent(), _price(), _dropped(), _serving(), _monitoring(config), _logging(), _database()]
+    return [
+        _predictions(), _spent(), _price(), _dropped(), _complete(config), _serving(), _monitoring(config), _logging(),
+        _database(), _savings(),
+    ]  # fmt: skip
 
 
 def _predictions() -> Panel:
@@ -29,7 +32,7 @@ def _predictions() -> Panel:
         text,
         by("sum", _one_replica(names.PREDICTIONS_IN_WINDOW)),
         unit="short",
-        size=(6, 4),
+        size=(5, 4),
         sparkline=True,
     )
 
@@ -46,7 +49,7 @@ def _spent() -> Panel:
         text,
         by("sum", _one_replica(names.SERVING_COST_USD)),
         unit="currencyUSD",
-        size=(6, 4),
+        size=(5, 4),
         sparkline=True,
     )
 
@@ -60,7 +63,7 @@ def _price() -> Panel:
     )
     # To a millionth: a price that stands still would else be drawn as the rounding of its division.
     expr = f"round({by('max', select(names.SERVING_COST_PER_1000_USD))}, 0.000001)"
-    return stat("Cost of 1,000 predictions", text, expr, unit="currencyUSD", size=(6, 4), sparkline=True)
+    return stat("Cost of 1,000 predictions", text, expr, unit="currencyUSD", size=(5, 4), sparkline=True)
 
 
 def _dropped() -> Panel:
@@ -71,7 +74,19 @@ def _dropped() -> Panel:
         do="Raise the writer's queue, or sample on purpose, which keeps the statistics unbiased.",
     )
     expr = f"sum(increase({select(names.PREDICTIONS_DROPPED_TOTAL)}[$__range])) or vector(0)"
-    return stat("Dropped", text, expr, decimals=0, size=(6, 4), limit=fixed("dropped", 1))
+    return stat("Dropped", text, expr, decimals=0, size=(5, 4), limit=fixed("dropped", 1))
+
+
+def _complete(config: Config) -> Panel:
+    text = describe(
+        "Records read of the window's predictions, over those that writers report and did not leave out on purpose.",
+        good="100 %.",
+        bad="Less: records are dropped, refused or written where nobody reads. More: reports are missing.",
+        do="Look at the records dropped here and rejected in the exporter's row.",
+    )
+    expr = by("min", _one_replica(names.PREDICTION_LOG_COMPLETENESS_RATIO))
+    line = limit(config.models, ("log completeness", BAD, lambda of: of.log_completeness), below=True)
+    return stat("Log complete", text, expr, unit="percentunit", decimals=1, size=(4, 4), limit=line)
 
 
 def _one_replica(family: Family) -> str:
@@ -145,3 +160,17 @@ def _database() -> Panel:
     )
     queries = [Query(by("sum", select(names.STATE_BYTES)), "database", hue(NOTE))]
     return trend("Database size", text, queries, unit="bytes", floor=0, size=(6, 8))
+
+
+def _savings() -> Panel:
+    text = describe(
+        "What sampling spares of the log, projected to a month of 30 days at the present rate: ingestion and storage "
+        "in USD by version, and all bytes.",
+        good="Above the cost of the log beside, where traffic is heavy.",
+        bad="Near 0 while the log costs more than its limit.",
+        do="Lower the writers' sampling rate; statistics stay unbiased, for records carry their weight.",
+    )
+    saved = by("max", select(names.SAMPLING_SAVINGS_USD), BY_VERSION)
+    spared = by("sum", by("max", select(names.SAMPLING_SAVINGS_BYTES), BY_VERSION))
+    queries = [Query(saved, VERSION_LEGEND), Query(spared, "bytes of log", hue(MUTED) | {"unit": "bytes"})]
+    return trend("Saved by sampling a month", text, queries, unit="currencyUSD", floor=0, size=(24, 8))

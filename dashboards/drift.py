@@ -1,11 +1,22 @@
 """Row 2, drift detection: inputs, output and outcomes in the window against the baseline's reference."""
 
+from dashboards import links
 from dashboards.colors import BAD, CALM, GOOD, NOTE, WARN
 from dashboards.limits import Limit, fixed, limit, steps
 from dashboards.looks import Column, Query, describe
 from dashboards.panels import Panel, table, timeline, trend
 from dashboards.performance import bounded
-from dashboards.queries import BY_VERSION, FEATURE_LEGEND, VERSION_LEGEND, by, leading, method, select
+from dashboards.queries import (
+    BY_VERSION,
+    FEATURE_LEGEND,
+    VARIABLES,
+    VERSION_LEGEND,
+    by,
+    leading,
+    method,
+    select,
+    select_recorded,
+)
 from exporter import names
 from exporter.config import Config
 from exporter.names import Family
@@ -38,8 +49,7 @@ def drift(config: Config) -> list[Panel]:
         _methods(config),
         _features(config),
         _unusual(),
-        _recent(config),
-        _recent_prediction(config),
+        *_from_periods(config),
         _multivariate(),
         _prediction(config),
         _outcome(config),
@@ -78,6 +88,7 @@ def _by_feature(config: Config) -> Panel:
         legend="right",
         calcs=("lastNotNull", "max"),
         empty=NO_DRIFT,
+        url=links.to_feature(links.OF_SERIES),
     )
 
 
@@ -103,7 +114,15 @@ def _history() -> Panel:
     )
     query = Query(leading(select(names.FEATURE_DRIFTED), PSI, SHOWN), FEATURE_LEGEND)
     words = {"0": ("stable", GOOD), "1": ("drifted", BAD)}
-    return timeline("Drifted, feature by feature", text, query, words=words, size=(16, 9), empty=NO_DRIFT)
+    return timeline(
+        "Drifted, feature by feature",
+        text,
+        query,
+        words=words,
+        size=(16, 9),
+        empty=NO_DRIFT,
+        url=links.to_feature(links.OF_SERIES),
+    )
 
 
 def _methods(config: Config) -> Panel:
@@ -119,7 +138,7 @@ def _methods(config: Config) -> Panel:
         Column("Version", label=names.MODEL_VERSION),
         *(
             Column(METHOD_NAMES[name], " or ".join(_marked(family, name, kind) for kind, family in kinds), decimals=3)
-            for name in _methods_of(config)
+            for name in methods_of(config)
         ),
     ]
     return table("Prediction and outcome by method", text, columns, size=(8, 9), empty=NO_DRIFT, sort="Of")
@@ -130,7 +149,8 @@ def _marked(family: Family, name: str, kind: str) -> str:
     return f'label_replace({expr}, "of", "{kind}", "", "")'
 
 
-def _methods_of(config: Config) -> list[str]:
+def methods_of(config: Config) -> list[str]:
+    """The methods that some model uses, in the order in which they are shown."""
     used = {name for model in config.models for name in model.drift.methods}
     return [name for name in METHOD_NAMES if name in used]
 
@@ -151,11 +171,11 @@ def _features(config: Config) -> Panel:
     complete = steps(quality, ok="transparent") if quality.common else ((CALM, None),)
     scores = [
         Column(METHOD_NAMES[name], _ranked(names.FEATURE_DRIFT_SCORE, method(name)), decimals=3)
-        for name in _methods_of(config)
+        for name in methods_of(config)
         if name != "psi"
     ]
     columns = [
-        Column("Feature", label=names.FEATURE),
+        Column("Feature", label=names.FEATURE, url=links.to_feature(version=links.row("Version"))),
         Column("Version", label=names.MODEL_VERSION),
         Column("Verdict", _ranked(names.FEATURE_DRIFTED), words=drifted),
         Column("PSI", leading(PSI, PSI, LISTED), decimals=3, colors=psi),
@@ -175,8 +195,7 @@ def _ranked(family: Family, *more: str) -> str:
 
 
 def _unusual() -> Panel:
-    threshold = select(names.FEATURE_DRIFT_THRESHOLD, method("psi"))
-    over = f"({PSI} / {threshold})"
+    over = select_recorded(names.DRIFT_OVER_THRESHOLD, VARIABLES[names.WINDOW])
     text = describe(
         f"PSI over its calibrated threshold, for the {SHOWN} features that came nearest to it or went furthest beyond. "
         "The threshold knows how the reference's own windows stray, with hours, weekdays and rows.",
@@ -194,12 +213,20 @@ def _unusual() -> Panel:
         limit=fixed("threshold", 1.0, NOTE),
         legend="right",
         calcs=("lastNotNull", "max"),
+        url=links.to_feature(links.OF_SERIES),
         empty="Only in the drift window, of models whose reference has time stamps and windows enough",
     )
 
 
 def _period(name: str) -> str:
     return f'{names.PERIOD}="{name}"'
+
+
+def _from_periods(config: Config) -> list[Panel]:
+    """Only where a model is held against its own past."""
+    if not any(model.drift.periods for model in config.models):
+        return []
+    return [_recent(config), _recent_prediction(config)]
 
 
 def _recent(config: Config) -> Panel:

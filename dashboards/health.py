@@ -1,7 +1,7 @@
 """The exporter's own health, a collapsed row: can the numbers above be believed? It tells of all models."""
 
-from dashboards.colors import BAD, GOOD, NOTE, WARN
-from dashboards.limits import fixed
+from dashboards.colors import BAD, GOOD, MUTED, NOTE, WARN
+from dashboards.limits import Limit, fixed
 from dashboards.looks import Column, Query, describe, hue
 from dashboards.panels import Panel, stat, table, trend
 from dashboards.queries import by, per_second, per_second_by, select
@@ -11,6 +11,7 @@ from exporter.names import Family
 
 WORDS = {"0": ("failed", BAD), "1": ("ok", GOOD)}
 LISTED = 100  # rows of a table
+OFF = "The intake is not configured"
 
 
 def health(config: Config) -> list[Panel]:
@@ -22,9 +23,15 @@ def health(config: Config) -> list[Panel]:
         _rejected(),
         _backlog(),
         _duration(config),
+        _writers(),
         _models(),
         _statistics(),
+        _requests(),
+        _taken(),
+        _spool(config),
         _history(),
+        _archive(),
+        _archiving(),
     ]
 
 
@@ -134,13 +141,14 @@ def _rejected() -> Panel:
 
 def _backlog() -> Panel:
     text = describe(
-        "Bytes of log on disk that are not read yet, and bytes read a second.",
+        "Bytes of log on disk that are not read yet, bytes read a second, and how old the newest record was when read.",
         good="Backlog near 0.",
         bad="Backlog climbs: the exporter cannot keep up, and its numbers lag behind.",
         do="Give it more processor time, or sample at the writer.",
     )
     queries = [
         Query(by("sum", select(names.LAG_BYTES)), "not read yet", hue(WARN)),
+        Query(by("max", select(names.LAG_SECONDS)), "age of the newest when read", hue(MUTED) | {"unit": "s"}),
         Query(per_second(names.LOG_BYTES_TOTAL), "read a second", hue(NOTE) | {"unit": "binBps"}),
     ]
     return trend("Backlog of the log", text, queries, size=(6, 8), unit="bytes", floor=0)
@@ -154,7 +162,23 @@ def _duration(config: Config) -> Panel:
         do="The table of statistics says which one takes the time.",
     )
     queries = [Query(by("max", select(names.EVALUATION_DURATION_SECONDS)), "evaluation", hue(NOTE))]
-    return trend("Evaluation", text, queries, size=(6, 9), unit="s", floor=0)
+    return trend("Evaluation", text, queries, size=(5, 9), unit="s", floor=0)
+
+
+def _writers() -> Panel:
+    text = describe(
+        "Writers of the log: active ones (a prediction within 10 minutes), silent ones (within a day), and how long "
+        "the one that is silent the longest has been so.",
+        good="As many active ones as there are serving processes.",
+        bad="Fewer active ones, with as many serving processes as before.",
+        do="A release or a smaller service leaves silent writers behind. Otherwise look at that process's log.",
+    )
+    longest = f"time() - {by('min', select(names.OLDEST_WRITER_TIMESTAMP_SECONDS))}"
+    queries = [
+        Query(by("sum", select(names.WRITERS), ("state",)), "{{state}}"),
+        Query(longest, "longest silence", hue(MUTED) | {"unit": "s"}),
+    ]
+    return trend("Writers", text, queries, size=(5, 9), decimals=0, floor=0)
 
 
 def _models() -> Panel:
@@ -172,7 +196,7 @@ def _models() -> Panel:
         Column("Configured", by("max", names.MODEL_INFO.name, names.MODEL_INFO.labels), hidden=True),
         Column("Newest record", f"1000 * {newest}", unit="dateTimeAsIso", width=170),
     ]
-    return table("Models", text, columns, size=(9, 9), sort="Model")
+    return table("Models", text, columns, size=(7, 9), sort="Model")
 
 
 def _statistics() -> Panel:
@@ -190,7 +214,49 @@ def _statistics() -> Panel:
         Column("State", by("min", names.STATISTIC_SUCCESS.name, labels), words=WORDS, width=90),
         Column("Took", took, unit="s"),
     ]
-    return table("Statistics", text, columns, size=(9, 9), sort="Took", descending=True)
+    return table("Statistics", text, columns, size=(7, 9), sort="Took", descending=True)
+
+
+def _requests() -> Panel:
+    text = describe(
+        "Requests to the intake a second, by HTTP status.",
+        good="200 alone.",
+        bad="429: it cannot keep up; 503: its disk fails; 400 and 413: a sender sends what is not taken.",
+        do="400 tells the sender each line and reason; for 429 and 503 look at the spool beside.",
+    )
+    queries = [Query(per_second_by(names.INTAKE_REQUESTS_TOTAL, "code"), "{{code}}")]
+    return trend("Intake: requests", text, queries, size=(8, 8), unit="suffix: /s", stack=True, floor=0, empty=OFF)
+
+
+def _taken() -> Panel:
+    text = describe(
+        "Records that the intake took a second, lines that it refused, and the bytes of all bodies.",
+        good="Records follow the traffic; nothing refused.",
+        bad="Refused lines that began with a release of a sender.",
+        do="The answers to the sender name line and reason.",
+    )
+    queries = [
+        Query(per_second(names.INTAKE_RECORDS_TOTAL), "taken", hue(GOOD)),
+        Query(per_second_by(names.INTAKE_REFUSED_RECORDS_TOTAL, "reason"), "{{reason}}"),
+        Query(per_second_by(names.INTAKE_UNMATCHED_HALVES_TOTAL, "half"), "{{half}} without its other half"),
+        Query(per_second(names.INTAKE_BYTES_TOTAL), "bytes", hue(NOTE) | {"unit": "binBps"}),
+    ]
+    return trend("Intake: records", text, queries, size=(8, 8), unit="suffix: /s", floor=0, empty=OFF)
+
+
+def _spool(config: Config) -> Panel:
+    text = describe(
+        "Bytes taken and not counted yet, within 16 MiB. Dashed: intake.max_spool, where no more is taken.",
+        good="A few segments at most.",
+        bad="Climbing towards the dashed line: records come faster than they are read, or reading fails.",
+        do="See whether reading the log failed; give the exporter more processor time, or sample at the sender.",
+    )
+    queries = [
+        Query(by("max", select(names.INTAKE_SPOOL_BYTES)), "spool", hue(WARN)),
+        Query(by("sum", select(names.INTAKE_WAITING_HALVES)), "waiting halves", hue(NOTE) | {"unit": "none"}),
+    ]
+    limit = fixed("intake.max_spool", config.intake.max_spool) if config.intake else Limit()
+    return trend("Intake: spool", text, queries, size=(8, 8), unit="bytes", floor=0, limit=limit, empty=OFF)
 
 
 def _history() -> Panel:
@@ -218,3 +284,38 @@ def _history() -> Panel:
         Column("Rows", by("max", names.PERIOD_ROWS.name, of_period), decimals=0),
     ]
     return table("History", text, columns, size=(24, 8), sort="Model")
+
+
+def _archive() -> Panel:
+    text = describe(
+        "Size of the archive, and bytes of log, unpacked, that moved into it a second.",
+        good="It levels off once archive.retention is reached.",
+        bad="Flat while the log grows: nothing is archived.",
+        do="Look at the table beside, then at the exporter's log.",
+    )
+    moved = Query(per_second(names.ARCHIVED_LOG_BYTES_TOTAL), "moved a second", hue(WARN) | {"unit": "binBps"})
+    queries = [Query(by("sum", select(names.ARCHIVE_BYTES)), "archive", hue(NOTE)), moved]
+    return trend("Archive", text, queries, size=(12, 8), unit="bytes", floor=0, empty="No source of log is archived")
+
+
+def _archiving() -> Panel:
+    text = describe(
+        "Each exporter's archiving: its last attempt, attempts that failed since it started, when one last succeeded.",
+        good="ok, within the hour.",
+        bad="failed: log files stay where they are and fill the disk; nothing is lost.",
+        do="The exporter's log has the reason: permissions, a full disk.",
+    )
+    labels = ("instance",)
+    columns = [
+        Column("Exporter", label="instance"),
+        Column("State", by("min", names.ARCHIVE_SUCCESS.name, labels), words=WORDS, width=90),
+        Column("Failures", by("max", names.ARCHIVE_FAILURES_TOTAL.name, labels), decimals=0),
+        Column("Files", by("max", names.ARCHIVE_FILES.name, labels), decimals=0),
+        Column(
+            "Last archived",
+            f"1000 * {by('max', names.ARCHIVE_LAST_SUCCESS_TIMESTAMP_SECONDS.name, labels)}",
+            unit="dateTimeAsIso",
+            width=170,
+        ),
+    ]
+    return table("Archiving", text, columns, size=(12, 8), sort="Exporter")

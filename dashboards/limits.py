@@ -54,6 +54,11 @@ class Limit:
         return bool(self.lines) and all(line.common is not None for line in self.lines)
 
     @property
+    def shared(self) -> "Limit":
+        """Itself where it is the same for all models, else no line."""
+        return self if self.common else Limit()
+
+    @property
     def soft_top(self) -> float | None:
         """An axis end that keeps the highest line in sight."""
         return None if self.below or not self.lines else round(max(line.highest for line in self.lines) * 1.1, 9)

@@ -5,7 +5,7 @@ Nothing here knows grafanalib; the keys are those of Grafana's field configurati
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from dashboards.colors import BAD, CALM, CELL, GOOD, MUTED
 from dashboards.limits import Limit, Steps, steps
@@ -59,7 +59,8 @@ class Query:
 class Column:
     """One column of a table: a query's value, or with `label` the label that names the row.
 
-    A hidden column only brings its rows; values below `tiny` are shown as `< tiny`; `url` makes a link of the cell.
+    A hidden column only brings its rows; values below `tiny` are shown as `< tiny`; `url` makes a link of the cell;
+    `shape` draws the value as a bar, or all its values in the time range as a line.
     """
 
     title: str
@@ -72,6 +73,8 @@ class Column:
     tiny: float | None = None
     width: int | None = None
     url: str = ""
+    shape: Literal["text", "bar", "line"] = "text"
+    color: str = CALM
     hidden: bool = False
 
 
@@ -90,10 +93,13 @@ class Look(TypedDict, total=False):
     legend: str  # bottom, right, hidden
     calcs: Sequence[str]
     words: Words
+    tiny: float  # values below it are shown as `< tiny`
     cells: str  # unit of a heatmap's counts
     empty: str
     sort: str
     descending: bool
+    url: str  # where a click on a series leads
+    hues: Mapping[str, str]  # colours of series by a pattern of their names
 
 
 def describe(what: str, *, good: str, bad: str, do: str) -> str:
@@ -172,15 +178,33 @@ def column_override(column: Column) -> dict[str, Any]:
         look["thresholds"] = thresholds([(CELL.get(color, color), value) for color, value in column.colors])
         look["mappings"] = [_BLANK]
     if column.words:
-        look["mappings"] = mappings({key: (text, CELL[color]) for key, (text, color) in column.words.items()})
+        look["mappings"] = [
+            *mappings({key: (text, CELL[color]) for key, (text, color) in column.words.items()}),
+            _BLANK,
+        ]
         look["custom.align"] = "center"
     if column.tiny is not None:
-        look["mappings"] = [_tiny(column.tiny)]
+        look["mappings"] = tiny(column.tiny)
     if column.width:
         look["custom.width"] = column.width
     if column.url:
-        look["links"] = [{"title": "Open", "url": column.url, "targetBlank": True}]
+        look["links"] = links(column.url)
+    if column.shape != "text":
+        look |= _drawn(column)
     return override("byName", column.title, look)
+
+
+def links(url: str) -> list[dict[str, Any]]:
+    """A link of a cell or a series: to another dashboard in the same tab, to anything else in a new one."""
+    return [{"title": "Open", "url": url, "targetBlank": not url.startswith("/d/")}] if url else []
+
+
+def _drawn(column: Column) -> dict[str, Any]:
+    look: dict[str, Any] = {"color": {"mode": "fixed", "fixedColor": column.color}}
+    if column.shape == "line":
+        cell = {"type": "sparkline", "hideValue": True, "lineWidth": 1, "fillOpacity": 0, "showPoints": "never"}
+        return look | {"custom.cellOptions": cell}
+    return look | {"custom.cellOptions": {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}, "min": 0}
 
 
 _BLANK = {  # without it, a missing value takes the lowest step's colour
@@ -189,8 +213,9 @@ _BLANK = {  # without it, a missing value takes the lowest step's colour
 }
 
 
-def _tiny(least: float) -> dict[str, Any]:
-    return {"type": "range", "options": {"from": 0, "to": least, "result": {"text": f"< {least}", "index": 0}}}
+def tiny(least: float) -> list[dict[str, Any]]:
+    """`< least` in place of what decimals would round to 0."""
+    return [{"type": "range", "options": {"from": 0, "to": least, "result": {"text": f"< {least}", "index": 0}}}]
 
 
 def _thin(color: str, fill: str, dash: Sequence[int]) -> dict[str, Any]:

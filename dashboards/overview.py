@@ -1,15 +1,14 @@
 """The top of the dashboard: one line that says whether anything is wrong, and the alerts that say what."""
 
-from dashboards.colors import BAD, NOTE, WARN
+from dashboards import links
+from dashboards.alerts import ABOUT, LISTED, OF_MODEL, firing, firing_table
+from dashboards.colors import BAD
 from dashboards.limits import Limit, classifiers, fixed, limit
-from dashboards.looks import Column, describe
-from dashboards.panels import Panel, stat, table
-from dashboards.queries import VARIABLES, by, select, select_recorded, zero_where
+from dashboards.looks import describe
+from dashboards.panels import Panel, stat
+from dashboards.queries import by, select, select_recorded, zero_where
 from exporter import names
 from exporter.config import Config, parse_duration
-
-ABOUT = names.FEATURE  # where an alert's metric goes, too: none has both
-LISTED = ("alertname", ABOUT, names.MODEL_VERSION, names.WINDOW)
 
 
 def overview(config: Config) -> list[Panel]:
@@ -27,16 +26,6 @@ def overview(config: Config) -> list[Panel]:
     ]
 
 
-def firing(severity: str = "critical|warning|info", *, offset: str = "") -> str:
-    """The firing alerts of the chosen model, and those of the exporter itself, which name no model.
-
-    Of no severity is only the heartbeat that always fires.
-    """
-    ours = f'alertstate="firing",app="{names.ALERT_APP}",severity=~"{severity}"'
-    whose = (VARIABLES[names.MODEL_NAME], f'{names.MODEL_NAME}=""')
-    return f"({' or '.join(f'ALERTS{{{ours},{who}}}{offset}' for who in whose)})"
-
-
 def _alerts() -> Panel:
     text = describe(
         "Alerts firing at this moment, for this model or for the exporter itself, of any severity.",
@@ -44,13 +33,8 @@ def _alerts() -> Panel:
         bad="1 or more. 0 is also what Prometheus says when the alerting rules are not loaded.",
         do="Read the table below, gravest first, and open the runbook of each.",
     )
-    expr = f"count({_listed(firing())}) or vector(0)"
+    expr = f"count({by('group', firing(*OF_MODEL), LISTED)}) or vector(0)"
     return stat("Alerts firing", text, expr, limit=fixed("firing", 1), decimals=0)
-
-
-def _listed(alerts: str) -> str:
-    """One series for each row of the table below; what an alert is about is a feature or a metric."""
-    return by("max", f'label_replace({alerts}, "{ABOUT}", "$1", "metric", "(.+)")', LISTED)
 
 
 def _age(config: Config) -> Panel:
@@ -141,22 +125,6 @@ def _completeness(config: Config) -> Panel:
 
 
 def _firing(config: Config) -> Panel:
-    text = describe(
-        "Every alert that fires for this model or for the exporter itself, also those that a graver one silences; "
-        "a name opens its runbook.",
-        good="An empty table.",
-        bad="A critical alert pages; a warning asks for a ticket; info is for reading when there is time.",
-        do="Begin at the top.",
-    )
-    grave = {"1": ("info", NOTE), "2": ("warning", WARN), "3": ("critical", BAD)}
-    expr = _listed(" or ".join(f"{rank} * {firing(word)}" for rank, (word, _) in grave.items()))
-    runbook = f"{config.alerting.runbook_url}#${{__value.raw}}"
-    columns = [
-        Column("Severity", expr, words=grave, width=110),
-        Column("Alert", label="alertname", url=runbook),
-        Column("Of", label=ABOUT),
-        Column("Version", label=names.MODEL_VERSION),
-        Column("Window", label=names.WINDOW),
-    ]
-    nothing = "No alert is firing for this model"
-    return table("Firing alerts", text, columns, size=(24, 8), empty=nothing, sort="Severity", descending=True)
+    about = {title: label for title, label in ABOUT.items() if label != names.MODEL_NAME}
+    to_feature = links.to_feature(version=links.row("Version"))
+    return firing_table(config, *OF_MODEL, about=about, links={"Feature": to_feature}, size=(24, 8))

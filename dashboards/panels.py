@@ -5,7 +5,7 @@ Grafana 11 to 13 take as it is: current schema, no legacy keys, nothing left for
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any, TypeVar, Unpack
 
@@ -25,9 +25,11 @@ from dashboards.looks import (
     column_override,
     dashed,
     legend,
+    links,
     mappings,
     override,
     step_list,
+    tiny,
 )
 from dashboards.repair import repair
 
@@ -42,7 +44,7 @@ Panel = Any  # a grafanalib panel; the library ships no types
 
 
 def stat(title: str, text: str, query: str, **look: Unpack[Look]) -> Panel:
-    """One number. Heeds size, unit, decimals, limit, floor, top, words, sparkline, empty."""
+    """One number. Heeds size, unit, decimals, limit, floor, top, words, tiny, sparkline, empty."""
     limit, sparkline = look.get("limit", Limit()), look.get("sparkline", False)
     plain = {"wideLayout": True, "percentChangeColorMode": "standard", "showPercentChange": False}
     return core.Stat(
@@ -51,7 +53,7 @@ def stat(title: str, text: str, query: str, **look: Unpack[Look]) -> Panel:
         targets=_targets([Query(query, title)], instant=not sparkline),
         format=look.get("unit", "none"),
         decimals=look.get("decimals"),
-        mappings=mappings(look.get("words", {})),
+        mappings=tiny(look["tiny"]) if "tiny" in look else mappings(look.get("words", {})),
         noValue=look.get("empty", "no data"),
         reduceCalc="lastNotNull",
         colorMode="background_solid" if limit.common else "value",
@@ -69,13 +71,17 @@ def stat(title: str, text: str, query: str, **look: Unpack[Look]) -> Panel:
 
 
 def trend(title: str, text: str, queries: Sequence[Query], **look: Unpack[Look]) -> Panel:
-    """Lines over time. Heeds size, unit, decimals, limit, floor, top, soft_top, stack, legend, calcs, empty."""
+    """Lines over time.
+
+    Heeds size, unit, decimals, limit, floor, top, soft_top, stack, legend, calcs, empty, url, hues.
+    """
     limit, stacked = look.get("limit", Limit()), look.get("stack", False)
     drawn = [*queries, *(Query(expr, name, dashed(color)) for expr, name, color in limit.queries())]
     defaults = {
         "min": look.get("floor"),
         "max": look.get("top"),
         "noValue": look.get("empty", NOTHING),
+        "links": links(look.get("url", "")) or None,
         "custom": {
             "axisSoftMax": look.get("soft_top", limit.soft_top),
             "axisSoftMin": limit.soft_floor,
@@ -96,7 +102,7 @@ def trend(title: str, text: str, queries: Sequence[Query], **look: Unpack[Look])
         tooltipSort="desc",
         thresholds=step_list(steps(limit, ok="transparent") if limit.common else PLAIN),
         thresholdsStyleMode="dashed+area" if limit.common else "off",
-        overrides=_styles(drawn),
+        overrides=[*_styles(drawn), *_hues(look.get("hues", {}))],
         extraJson={
             "fieldConfig": {"defaults": defaults},
             "options": {"legend": legend(look.get("legend", "bottom"), look.get("calcs", ("lastNotNull",)))},
@@ -131,8 +137,7 @@ def bars(title: str, text: str, queries: Sequence[Query], **look: Unpack[Look]) 
 def table(title: str, text: str, columns: Sequence[Column], **look: Unpack[Look]) -> Panel:
     """Columns joined on their shared labels, a row for each label set. Heeds size, empty, sort, descending."""
     values = [column for column in columns if column.expr]
-    alone = len(values) == 1  # Grafana calls a single value Value, several ones Value #A, Value #B
-    fields = {column.title: "Value" if alone else f"Value #{ref}" for column, ref in _lettered(values)}
+    fields = {column.title: _field(column, ref, alone=len(values) == 1) for column, ref in _lettered(values)}
     titles = {column.label or fields[column.title]: column.title for column in columns if not column.hidden}
     order = {name: index for index, name in enumerate(titles)}
     organize = {"excludeByName": {}, "includeByName": {}, "indexByName": order, "renameByName": titles}
@@ -140,8 +145,9 @@ def table(title: str, text: str, columns: Sequence[Column], **look: Unpack[Look]
     return core.Table(
         title=title,
         description=text,
-        targets=_targets([Query(column.expr) for column in values], instant=True, shape="table"),
+        targets=_columns(values),
         transformations=[
+            *_lines(columns, fields),
             {"id": "merge", "options": {}},
             {"id": "filterFieldsByName", "options": {"include": {"names": list(titles)}}},
             {"id": "organize", "options": organize},
@@ -157,8 +163,43 @@ def table(title: str, text: str, columns: Sequence[Column], **look: Unpack[Look]
     )
 
 
+def _field(column: Column, ref: str, *, alone: bool) -> str:
+    """What Grafana calls a query's value in a table: a single one Value, several ones Value #A, Value #B."""
+    name = "Value" if alone else f"Value #{ref}"
+    return f"{name} (allValues)" if column.shape == "line" else name
+
+
+def _columns(values: Sequence[Column]) -> list[Any]:
+    targets = _targets([Query(column.expr) for column in values], instant=True, shape="table")
+    for column, target in zip(values, targets, strict=True):
+        target.instant = column.shape != "line"
+    return targets
+
+
+def _lines(columns: Sequence[Column], fields: dict[str, str]) -> list[dict[str, Any]]:
+    """A line's values in time, one row each, become a list in one row of the labels."""
+    labels = [column.label for column in columns if column.label]
+    return [
+        {
+            "id": "groupBy",
+            "filter": {"id": "byRefId", "options": ref},
+            "options": {
+                "fields": {label: {"aggregations": [], "operation": "groupby"} for label in labels}
+                | {
+                    fields[column.title].removesuffix(" (allValues)"): {
+                        "aggregations": ["allValues"],
+                        "operation": "aggregate",
+                    }
+                }
+            },
+        }
+        for column, ref in _lettered([column for column in columns if column.expr])
+        if column.shape == "line"
+    ]
+
+
 def timeline(title: str, text: str, query: Query, **look: Unpack[Look]) -> Panel:
-    """States over time, one band for each series; Heeds size, words, empty."""
+    """States over time, one band for each series. Heeds size, words, empty, url."""
     return core.StateTimeline(
         title=title,
         description=text,
@@ -169,7 +210,9 @@ def timeline(title: str, text: str, query: Query, **look: Unpack[Look]) -> Panel
         fillOpacity=85,
         thresholds=step_list(PLAIN),
         extraJson={
-            "fieldConfig": {"defaults": {"noValue": look.get("empty", NOTHING)}},
+            "fieldConfig": {
+                "defaults": {"noValue": look.get("empty", NOTHING), "links": links(look.get("url", "")) or None}
+            },
             "options": {"legend": legend("bottom", ()), "tooltip": {"mode": "single", "sort": "none"}},
         },
         **_common(look, (8, 8)),
@@ -247,6 +290,13 @@ def link(title: str, url: str, *, icon: str, tooltip: str) -> Any:
     )
 
 
+def sibling(title: str, uid: str, *, tooltip: str) -> Any:
+    """A link to another of these dashboards, with the chosen variables and time range."""
+    return core.DashboardLink(
+        title=title, uri=f"/d/{uid}", type="link", icon="dashboard", tooltip=tooltip, includeVars=True, keepTime=True
+    )
+
+
 def annotation(name: str, expr: str, **parts: str) -> dict[str, Any]:
     """Times at which `expr` has series, marked in every graph. `parts`: title, text, color, step."""
     return {
@@ -313,3 +363,10 @@ def _targets(queries: Sequence[Query], *, instant: bool = False, shape: str = "t
 
 def _styles(queries: Sequence[Query]) -> list[dict[str, Any]]:
     return [override("byFrameRefID", ref, query.style) for query, ref in _lettered(queries) if query.style]
+
+
+def _hues(hues: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [
+        override("byRegexp", f"/{pattern}/", {"color": {"mode": "fixed", "fixedColor": color}})
+        for pattern, color in hues.items()
+    ]

@@ -5,6 +5,8 @@ from dashboards.limits import Limit, classifiers, limit, steps
 from dashboards.looks import Column, Look, Query, bound, describe, hue
 from dashboards.panels import Panel, heatmap, table, trend
 from dashboards.queries import BY_VERSION, VERSION_LEGEND, any_of, by, per_second, select
+from dashboards.segments import segments
+from dashboards.versions import comparison
 from exporter import names
 from exporter.config import Config
 from exporter.names import Family
@@ -36,7 +38,7 @@ METRIC = "metric"
 
 def performance(config: Config) -> list[Panel]:
     """The row's panels; those of a task stand only where the configuration has a model of it."""
-    return [*_by_task(config), _every_metric(config), _labelled(), _delay()]
+    return [*_by_task(config), _every_metric(config), _labelled(), _delay(), *segments(config), comparison()]
 
 
 def _by_task(config: Config) -> list[Panel]:
@@ -207,12 +209,21 @@ def _named(families: tuple[tuple[Family, str, str], ...]) -> list[Query]:
 
 def _outcomes(size: tuple[int, int]) -> Panel:
     text = describe(
-        "Share of the window's predictions whose outcome has arrived. Every number in this row rests on these alone.",
+        "Share of the window's predictions whose outcome has arrived, and of the labels to come that the window of "
+        "performance should hold by the usual delays; and of predictions of an age. Every number in this row rests on "
+        "labels alone.",
         good="At its usual level; short windows lag behind when outcomes take long.",
         bad="Falling: outcomes are late or lost, and the sample may be skewed to those that come early.",
-        do="Check the pipeline that reports outcomes before believing a change in accuracy.",
+        do="Check the pipeline that reports outcomes before believing a change in accuracy; if few labels are expected "
+        "yet, set outcomes.maturity.",
     )
-    queries = [Query(by("max", select(names.MODEL_OUTCOME_COVERAGE_RATIO), BY_VERSION), VERSION_LEGEND)]
+    queries = [
+        Query(by("max", select(names.MODEL_OUTCOME_COVERAGE_RATIO), BY_VERSION), VERSION_LEGEND),
+        Query(
+            by("max", select(names.MODEL_OUTCOME_MATURITY_RATIO), BY_VERSION), f"expected, {VERSION_LEGEND}", hue(NOTE)
+        ),
+        Query(by("max", select(names.MODEL_OUTCOME_COVERAGE_BY_AGE_RATIO), ("age",)), "{{age}} old", hue(MUTED)),
+    ]
     return trend("Outcome coverage", text, queries, size=size, unit="percentunit", floor=0, top=1)
 
 
@@ -221,7 +232,7 @@ def _every_metric(config: Config) -> Panel:
         "All metrics of the chosen versions side by side, with the 95 % interval where one exists.",
         good="New version at least as good as the old one, intervals apart.",
         bad="Below the baseline in many rows. An empty cell: not defined for this task, or too few outcomes.",
-        do="Choose two versions above to compare champion and challenger.",
+        do="Choose versions above; the table below holds challengers against the champion.",
     )
     ratio = by("min", select(names.MODEL_PERFORMANCE_BASELINE_RATIO), (METRIC, *BY_VERSION))
     line = _baseline_limit(config)
@@ -243,7 +254,8 @@ def _every_metric(config: Config) -> Panel:
 
 def _labelled() -> Panel:
     text = describe(
-        "Outcomes arriving a second, and those among them that proved the prediction right (classification).",
+        "Outcomes arriving a second, those among them that proved the prediction right (classification), and "
+        "labels that replaced an earlier one.",
         good="Steady, the two lines close together.",
         bad="Nothing arrives: the windows above grow old. The lines part: accuracy is falling now.",
         do="No outcomes: check the pipeline that reports them.",
@@ -251,6 +263,7 @@ def _labelled() -> Panel:
     queries = [
         Query(per_second(names.LABELLED_PREDICTIONS_TOTAL), "labelled", hue(MUTED)),
         Query(per_second(names.CORRECT_PREDICTIONS_TOTAL), "correct", hue(NOTE)),
+        Query(per_second(names.CORRECTED_OUTCOMES_TOTAL), "corrected", hue(WARN)),
     ]
     return trend("Outcomes arriving", text, queries, size=(6, 10), unit="suffix: /s", floor=0)
 

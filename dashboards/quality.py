@@ -1,5 +1,6 @@
 """Row 4, data quality: what is missing, wrong, out of range or never seen before."""
 
+from dashboards import links
 from dashboards.colors import BAD
 from dashboards.drift import NO_RELATIONS
 from dashboards.limits import limit
@@ -23,6 +24,7 @@ from exporter.names import Family
 
 WIDE = 12  # in one across the row
 SHOWN = 6  # features in one small graph; the table under Drift detection lists more
+TO_FEATURE = links.to_feature(links.OF_SERIES)
 CLEAN = "Nothing of this kind in this time range"
 
 
@@ -49,7 +51,7 @@ def _completeness(config: Config) -> Panel:
     completeness = select(names.FEATURE_COMPLETENESS)
     queries = [Query(leading(completeness, completeness, SHOWN, lowest=True), FEATURE_LEGEND)]
     line = limit(config.models, ("completeness limit", BAD, lambda of: of.completeness), below=True)
-    return trend("Least complete features", text, queries, unit="percentunit", limit=line, calcs=())
+    return trend("Least complete features", text, queries, unit="percentunit", limit=line, calcs=(), url=TO_FEATURE)
 
 
 def _missing(config: Config) -> Panel:
@@ -142,4 +144,6 @@ def _correlation() -> Panel:
 def _worst(title: str, text: str, family: Family) -> Panel:
     queries = [Query(leading(select(family), select(family), SHOWN), FEATURE_LEGEND)]
     # One in a hundred fills the axis: where all is well, the lines lie at its foot.
-    return trend(title, text, queries, unit="percentunit", floor=0, soft_top=0.01, empty=CLEAN, calcs=())
+    return trend(
+        title, text, queries, unit="percentunit", floor=0, soft_top=0.01, empty=CLEAN, calcs=(), url=TO_FEATURE
+    )

@@ -11,8 +11,11 @@ VARIABLES = {
     names.MODEL_VERSION: f'{names.MODEL_VERSION}=~"$version"',
     names.WINDOW: f'{names.WINDOW}="$window"',
 }
+OF_FEATURE = f'{names.FEATURE}="$feature"'
+BY_MODEL = (names.MODEL_NAME,)
 BY_VERSION = (names.MODEL_VERSION,)
 BY_FEATURE = (names.FEATURE, names.MODEL_VERSION)
+MODEL_LEGEND = f"{{{{{names.MODEL_NAME}}}}}"
 VERSION_LEGEND = f"{{{{{names.MODEL_VERSION}}}}}"
 FEATURE_LEGEND = f"{{{{{names.FEATURE}}}}} ({{{{{names.MODEL_VERSION}}}}})"
 
@@ -21,6 +24,17 @@ def select(family: Family, *more: str, suffix: str = "") -> str:
     """The family's series for the chosen model, versions and window; `more` are further matchers."""
     matchers = [matcher for label, matcher in VARIABLES.items() if label in family.labels]
     return f"{family.name}{suffix}{{{','.join([*matchers, *more])}}}"
+
+
+def unwindowed(family: Family, *more: str) -> str:
+    """The family's series for the chosen model and versions, in every window."""
+    return f"{family.name}{{{','.join([VARIABLES[names.MODEL_NAME], VARIABLES[names.MODEL_VERSION], *more])}}}"
+
+
+def everywhere(family: Family, *more: str) -> str:
+    """The family's series of all models and versions, for the chosen window."""
+    chosen = [VARIABLES[names.WINDOW]] if names.WINDOW in family.labels else []
+    return f"{family.name}{{{','.join([*chosen, *more])}}}"
 
 
 def method(name: str) -> str:
@@ -38,9 +52,9 @@ def per_second(family: Family, labels: tuple[str, ...] = (), *, suffix: str = ""
     return by("sum", f"rate({select(family, suffix=suffix)}[$__rate_interval])", labels)
 
 
-def select_recorded(name: str) -> str:
+def select_recorded(name: str, *more: str) -> str:
     """A recorded series of the chosen model and versions; the alerts compare the very same one."""
-    return f"{name}{{{VARIABLES[names.MODEL_NAME]},{VARIABLES[names.MODEL_VERSION]}}}"
+    return f"{name}{{{','.join([VARIABLES[names.MODEL_NAME], VARIABLES[names.MODEL_VERSION], *more])}}}"
 
 
 def zero_where(expr: str, counted: Family, labels: tuple[str, ...] = ()) -> str:
@@ -61,12 +75,14 @@ def any_of(families: tuple[Family, ...], *, strip: str, label: str) -> str:
     return by("max", named, (label, *BY_VERSION))
 
 
-def leading(series: str, ranking: str, count: int, *, lowest: bool = False) -> str:
-    """The features of `series` that rank first by their extreme over the whole time range.
+def leading(
+    series: str, ranking: str, count: int, *, lowest: bool = False, labels: tuple[str, ...] = BY_FEATURE
+) -> str:
+    """What ranks first among the features (or other `labels`) of `series`, by the extreme of the selector `ranking`.
 
-    Ranked at every step, features would come and go, and each would leave a broken line.
+    The extreme is that of the whole time range: ranked at every step, they would come and go, and each would leave a
+    broken line.
     """
     choose, extreme = ("bottomk", "min") if lowest else ("topk", "max")
-    over = f"{ranking}[$__range{':' if ranking.endswith(')') else ''}]"  # what is computed is asked anew
-    ranked = by(extreme, f"{extreme}_over_time({over} @ end())", BY_FEATURE)
-    return f"{by(extreme, series, BY_FEATURE)} and on ({', '.join(BY_FEATURE)}) {choose}({count}, {ranked})"
+    ranked = by(extreme, f"{extreme}_over_time({ranking}[$__range] @ end())", labels)
+    return f"{by(extreme, series, labels)} and on ({', '.join(labels)}) {choose}({count}, {ranked})"

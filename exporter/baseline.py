@@ -14,13 +14,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from exporter.config import Model, Task
+from exporter.config.base import FeatureName
 from exporter.errors import ConfigError
+from exporter.names import MISSING, OTHER
 from exporter.spreads import Spreads
-
-# Prometheus and the JSON decoder take any other name.
-FEATURE_NAME = r'[^"\\\x00-\x1f]+'
-
-FeatureName = Annotated[str, Field(pattern=f"^{FEATURE_NAME}$")]
 
 
 class _Part(BaseModel):
@@ -118,6 +115,18 @@ class Moments(_Part):
         return self
 
 
+class SegmentValues(_Part):
+    """The values of a segment that are told apart; the others, and records without a value, are counted together."""
+
+    name: FeatureName
+    values: tuple[str, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What each cell is called: the values, then those of other records, and of records without a value."""
+        return (*self.values, OTHER, MISSING)
+
+
 class Provenance(_Part):
     """Where a baseline comes from."""
 
@@ -144,6 +153,7 @@ class Baseline(_Part):
     model: str
     task: Task
     features: tuple[Feature, ...] = Field(min_length=1)
+    segments: tuple[SegmentValues, ...] = ()
     classes: tuple[str, ...] = Field((), description="Labels of a multiclass model.")
     output: NumericFeature | None = Field(None, description="Bins of a regression's prediction and label.")
     label_offset: float = Field(0.0, description="Regression: sums of labels are kept around this value.")
@@ -169,7 +179,8 @@ class Baseline(_Part):
 
         Usual ranges and spreads are no part of it: learned for other windows, they leave what was counted as it is.
         """
-        content = self.model_dump(mode="json", exclude={"provenance", "usual", "spreads"})
+        excluded = {"provenance", "usual", "spreads"} | (set() if self.segments else {"segments"})
+        content = self.model_dump(mode="json", exclude=excluded)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_json(self) -> str:
@@ -243,4 +254,16 @@ def _mismatches(baseline: Baseline, model: Model) -> list[str]:
             "built with another positive_label, decision_threshold or low_confidence than the configuration has; "
             "build it again or restore them"
         )
+    if not _same_segments(baseline, model):
+        problems.append("built with other segments than the configuration has; build it again or restore them")
     return problems
+
+
+def _same_segments(baseline: Baseline, model: Model) -> bool:
+    """Whether the baseline counts what is configured: listed values as they are, else as many as are allowed."""
+    if [segment.name for segment in baseline.segments] != [segment.name for segment in model.segments]:
+        return False
+    return all(
+        held.values == asked.values if asked.values else len(held.values) <= asked.max_values
+        for held, asked in zip(baseline.segments, model.segments, strict=True)
+    )

@@ -18,7 +18,7 @@ from exporter.names import FAMILIES, Family, Row
 
 
 class SampleCollector(Collector):
-    """Yields the metric families of some samples, in the vocabulary's order."""
+    """Yields the metric families of some samples, in the vocabulary's order, and then those of the user's own."""
 
     def __init__(self, samples: Iterable[Sample]) -> None:
         self._by_family: dict[Family, dict[tuple[str, ...], float | Histogram]] = {}
@@ -27,7 +27,7 @@ class SampleCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield each family once."""
-        for family in FAMILIES:
+        for family in dict.fromkeys((*FAMILIES, *self._by_family)):
             if rows := self._by_family.get(family):
                 yield _metric(family, rows)
 
@@ -65,12 +65,14 @@ def series_of(sample: Sample) -> int:
 def cut(samples: Sequence[Sample], limit: int) -> tuple[list[Sample], int]:
     """The samples whose series fit `limit` and how many series were cut.
 
-    The exporter's own come first, which say that something was cut; then the rows of the dashboard in order.
+    The exporter's own come first, which say that something was cut; then the rows of the dashboard in order,
+    those of segments, and the user's own families.
     """
     order = {family: (family.row is not Row.EXPORTER, place) for place, family in enumerate(FAMILIES)}
+    last = (True, len(FAMILIES))
     kept: list[Sample] = []
     room, dropped = limit, 0
-    for sample in sorted(samples, key=lambda sample: order[sample.family]):
+    for sample in sorted(samples, key=lambda sample: order.get(sample.family, last)):
         size = series_of(sample)
         if size <= room:
             kept.append(sample)

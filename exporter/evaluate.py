@@ -1,6 +1,7 @@
 """One shot: the metrics at an instant, from files alone, without state."""
 
 import math
+import sys
 import threading
 import time
 from collections import deque
@@ -8,17 +9,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Self
 
 import duckdb
 
+from exporter.cohorts import Cohorts
 from exporter.errors import DataError
+from exporter.ingest.blocks import BULK_FROM
 from exporter.ingest.engine import Admitted, Delta, Engine, Period
 from exporter.ingest.files import LogFile, find_files, likely_newest
 from exporter.ingest.records import Sorted
 from exporter.ingest.seen import SeenIds
-from exporter.ingest.sources import BULK_FROM, LogReader, Piece
+from exporter.ingest.sources import LogReader, Piece, given
 from exporter.ingest.transient import TransientLedger
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
@@ -26,7 +29,7 @@ from exporter.profile.columns import Floats
 from exporter.profile.layout import Profile
 from exporter.profile.packed import sum_packed
 from exporter.snapshot import Snapshot, take_snapshot
-from exporter.windows import Starts, Stretch, bucket_starts, segment_starts, window_start
+from exporter.windows import Starts, Stretch, bucket_starts, stretch_starts
 
 _THREADS = 2  # that count beside each other; more hold more pieces in memory, and Python's lock lets few work at once
 
@@ -45,21 +48,33 @@ class Evaluation:
         config = self.monitor.config
         pasts = {model.name: self.monitor.pasts(model, self.at, self) for model in config.models}
         for model, version in sorted({key[:2] for key in self.delta.profiles}):
-            windows = {
-                name: self._profile(model, version, window_start(self.at, length))
-                for name, length in self.monitor.windows.items()
-            }
-            totals = self._profile(model, version, 0)
+            cohorts = Cohorts.of(config.model(model), self.monitor.windows, self.at)
+            windows, matured, aged = (
+                {name: self._profile(model, version, part) for name, part in several.items()}
+                for several in (cohorts.windows, cohorts.matured, cohorts.aged)
+            )
+            totals = self._profile(model, version, Stretch(0, sys.maxsize))
             errors = self._errors(model, version, totals)
             complete = self.monitor.complete(self.oldest(model)[version], self.at)
-            yield Scope(config.model(model), version, config.costs, windows, totals, errors, complete, pasts[model])
+            yield Scope(
+                config.model(model),
+                version,
+                config.costs,
+                windows,
+                totals,
+                errors,
+                complete,
+                pasts[model],
+                matured,
+                aged,
+            )
 
-    def _profile(self, model: str, version: str, since: int) -> Profile:
+    def _profile(self, model: str, version: str, of: Stretch) -> Profile:
         layout = self.monitor.layouts[model]
         parts = [
             packed
-            for (owner, of, start), several in self.delta.profiles.items()
-            if (owner, of) == (model, version) and start >= since
+            for (owner, said, start), several in self.delta.profiles.items()
+            if (owner, said) == (model, version) and of.first <= start < of.last
             for packed in several
         ]
         return Profile(layout, sum_packed(parts, layout.size))
@@ -92,7 +107,7 @@ class Evaluation:
 
     def snapshot(self) -> Snapshot:
         """Every metric that files alone can give."""
-        snapshot = take_snapshot(self.scopes(), self.at, time.perf_counter)
+        snapshot = take_snapshot(self.scopes(), self.at, time.perf_counter, self.monitor.measures)
         delta = self.delta
         own = ingestion_samples(delta.accepted, delta.rejected, float(self.log_bytes), delta.newest)
         samples: tuple[Sample, ...] = (*self.monitor.info(), *own, *snapshot.samples)
@@ -125,7 +140,7 @@ def _count(monitor: Monitor, files: Sequence[LogFile], at: float | None, until: 
     bounds = None if at is None else monitor.bounds(at)
 
     def period(ts: Floats, _: Floats) -> Starts:
-        return bucket_starts(ts, 0) if bounds is None else segment_starts(ts, bounds)
+        return bucket_starts(ts, 0) if bounds is None else stretch_starts(ts, bounds)
 
     result = Evaluation(monitor, -math.inf if at is None else at)
     with Job.open(monitor, period, latest, until) as job:
@@ -187,7 +202,7 @@ class Job:
     def _count(self, make: Callable[[], Piece], before: threading.Event, after: threading.Event) -> tuple[Delta, int]:
         try:
             piece = make()
-            records = self.monitor.sort(piece.records, piece.rejected, self.latest, self.until)
+            records = self.sort(piece)
             hashes = self.seen.hashes(records)
             before.wait()
             self.seen.drop_repeated(records, hashes)
@@ -195,6 +210,10 @@ class Job:
         finally:
             after.set()
         return self.counted(records, admitted), piece.size
+
+    def sort(self, piece: Piece) -> Sorted:
+        """A piece's records, validated."""
+        return self.monitor.sort(piece.records, piece.rejected, self.latest, self.until)
 
     def nothing(self) -> Delta:
         """The delta that `counted` ones are added to."""
@@ -208,13 +227,14 @@ class Job:
         """Count a file whole at full speed where it can be read so, else in blocks, with each bad line counted."""
         quick = file.size >= BULK_FROM if file.is_plain else file.is_parquet and file.filesystem is None
         if quick and not reader.knows(file):
-            known = self.seen.copy()
-            try:
-                with self.ledger.trial():
-                    return self.count(reader.stream(file))
-            except duckdb.Error:
-                self.seen.restore(known)
-        return self.count(partial(lambda piece: piece, piece) for piece in reader.read(file))
+            for attempt in (reader.stream, reader.salvage) if file.is_plain else (reader.stream,):
+                known = self.seen.copy()
+                try:
+                    with self.ledger.trial():
+                        return self.count(attempt(file))
+                except duckdb.Error:
+                    self.seen.restore(known)
+        return self.count(map(given, reader.read(file)))
 
 
 def _begun() -> threading.Event:

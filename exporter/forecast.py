@@ -3,19 +3,24 @@
 from exporter.baseline import Baseline, NumericFeature
 from exporter.config import Model
 from exporter.measures import MEASURES
+from exporter.measures.feature_distribution import reference_shares
 from exporter.monitor import Monitor
 from exporter.names import DELAY_BOUNDS, LATENCY_BOUNDS
+from exporter.profile.layout import Layout
 
-EXPORTER_SERIES = 60  # the exporter's own, process and Python metrics
+EXPORTER_SERIES = 65  # the exporter's own, process and Python metrics
 
 # Of one version: two histograms with the last bucket, sum and count of each; counters of requests, errors (two names),
-# labels (2), inputs (5) and the log (3).
-_FIXED = len(LATENCY_BOUNDS) + 3 + len(DELAY_BOUNDS) + 3 + 1 + 2 + 2 + 5 + 3
+# labels (3), inputs (5) and the log (3).
+_FIXED = len(LATENCY_BOUNDS) + 3 + len(DELAY_BOUNDS) + 3 + 1 + 2 + 3 + 5 + 3
 # Of one version and window, by task: metrics, their ratios and bounds, and the share of unsure predictions; of a binary
 # model also two estimates with their bounds, and concept drift; of a multiclass one, one estimate.
 _PERFORMANCE = {"binary": 8 + 7 + 6 + 1 + 6 + 2, "multiclass": 4 + 4 + 2 + 1 + 3, "regression": 3 + 3}
-# Coverage, drifted features, bounds of prediction drift, repeated inputs, predictions and their cost, completeness.
-_WINDOWED = 1 + 1 + 2 + 1 + 3 + 1
+# Coverage by window and by age, maturity; drifted features, bounds of prediction drift; repeated inputs; predictions,
+# their cost; completeness of the log, and of the window.
+_WINDOWED = 3 + 1 + 2 + 1 + 3 + 1 + 1
+# Of one value of a segment: predictions, coverage, low confidence; accuracy with bounds and AUC, or the mean error.
+_OF_SEGMENT = {"binary": 3 + 3 + 1, "multiclass": 3 + 3, "regression": 2 + 1}
 _OF_ORDER = {"ks", "wasserstein"}  # methods that categories have no score by
 _TESTED = {"psi", "js", "ks", "chi2"}  # methods with a p-value
 
@@ -23,14 +28,22 @@ _TESTED = {"psi", "js", "ks", "chi2"}  # methods with a p-value
 def forecast_series(monitor: Monitor) -> int:
     """Series for one version of each model; a histogram counts with all its buckets."""
     models = ((monitor.config.model(name), baseline) for name, baseline in monitor.baselines.items())
+    windows = len(monitor.windows)
+    custom = sum(2 + windows * statistic.series for statistic in monitor.custom.values())
     return EXPORTER_SERIES + sum(
-        _of_model(*pair, windows=len(monitor.windows)) + _thresholds(*pair) + _periods(*pair) for pair in models
+        custom + _of_model(*pair, windows=windows) + _thresholds(*pair) + _periods(*pair) + _distributions(*pair)
+        for pair in models
     )
 
 
 def _periods(model: Model, baseline: Baseline) -> int:
     """By period: a score of each feature and of the prediction, completeness and rows."""
     return len(model.drift.periods) * (len(baseline.features) + 3)
+
+
+def _distributions(model: Model, baseline: Baseline) -> int:
+    """The reference's shares, and as many of the window."""
+    return 2 * len(list(reference_shares(model, Layout(baseline)))) if model.drift.distributions else 0
 
 
 def _thresholds(model: Model, baseline: Baseline) -> int:
@@ -49,5 +62,14 @@ def _of_model(model: Model, baseline: Baseline, windows: int) -> int:
         features += 3 + len(baseline.moments.features)  # multivariate drift with its bounds; correlation changes
     anomalies = sum(map(len, baseline.usual.values()))
     return (
-        2 * len(MEASURES) + _FIXED + anomalies + windows * (_PERFORMANCE[model.task] + _WINDOWED + outputs + features)
+        2 * len(MEASURES)
+        + _FIXED
+        + anomalies
+        + windows * (_PERFORMANCE[model.task] + _WINDOWED + outputs + features + _of_segments(model, baseline))
     )
+
+
+def _of_segments(model: Model, baseline: Baseline) -> int:
+    values = sum(len(segment.labels) for segment in baseline.segments)
+    methods = set(model.drift.methods) - (_OF_ORDER if model.task == "multiclass" else set())
+    return values * (_OF_SEGMENT[model.task] + len(methods))

@@ -3,19 +3,23 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
 from exporter import names
 from exporter.baseline import Baseline, load_baseline
+from exporter.cohorts import Cohorts, oldest_needed
 from exporter.config import Config, Model, parse_duration
+from exporter.custom import Statistic, load_statistics
 from exporter.errors import ConfigError
 from exporter.ingest.engine import Engine
 from exporter.ingest.ledger import Ledger
 from exporter.ingest.records import Records, Sorted, sort_records
 from exporter.ingest.schema import FeatureSchema
-from exporter.measures import Past, Sample
+from exporter.measures import MEASURES, Past, Sample
+from exporter.measures.base import Measure
+from exporter.measures.feature_distribution import reference_shares
 from exporter.profile.kernel import Kernel
 from exporter.profile.layout import Layout, Profile
 from exporter.windows import Stretch, period_of, window_start
@@ -33,15 +37,17 @@ class History(Protocol):
 
 @dataclass(frozen=True)
 class Monitor:
-    """A checked configuration with its baselines."""
+    """A checked configuration with its baselines, and the statistics of its user."""
 
     config: Config
     baselines: Mapping[str, Baseline]
+    custom: Mapping[str, Statistic] = field(default_factory=dict)
 
     @classmethod
     def load(cls, config: Config, source: str) -> "Monitor":
-        """Load every baseline that `config` names; ConfigError holds the problems of all of them."""
-        baselines, problems = {}, []
+        """Load every baseline and statistic that `config` names; ConfigError holds the problems of all of them."""
+        baselines = {}
+        custom, problems = load_statistics(config.statistics)
         for index, model in enumerate(config.models):
             try:
                 baselines[model.name] = load_baseline(config.resolve(model.baseline), model)
@@ -49,7 +55,7 @@ class Monitor:
                 problems += [f"models[{index}].baseline: {error.source}: {problem}" for problem in error.problems]
         if problems:
             raise ConfigError(source, problems)
-        return cls(config, baselines)
+        return cls(config, baselines, custom)
 
     @cached_property
     def layouts(self) -> dict[str, Layout]:
@@ -67,6 +73,11 @@ class Monitor:
         return FeatureSchema.of(self.baselines.values())
 
     @property
+    def measures(self) -> dict[str, Measure]:
+        """Every measure by the name of its statistic: the exporter's own, then the user's."""
+        return {**MEASURES, **{name: statistic.measure for name, statistic in self.custom.items()}}
+
+    @property
     def only_model(self) -> str | None:
         """The model that Parquet rows without one belong to."""
         return self.config.models[0].name if len(self.config.models) == 1 else None
@@ -78,8 +89,9 @@ class Monitor:
 
     @property
     def reach(self) -> int:
-        """Seconds that windows, and the periods that they are held against, look back, within an hour."""
-        return max(*self.windows.values(), *(model.drift.reach for model in self.config.models))
+        """Seconds that windows, cohorts and the periods that they are held against look back, within an hour."""
+        models = self.config.models
+        return max(oldest_needed(models, self.windows), *(model.drift.reach for model in models))
 
     def periods(self, model: Model, at: float) -> dict[str, Stretch]:
         """The stretches of the past that the drift window ending at `at` is held against."""
@@ -99,9 +111,11 @@ class Monitor:
         return frozenset(name for name, length in self.windows.items() if oldest < window_start(at, length))
 
     def bounds(self, at: float) -> set[int]:
-        """Every instant at which a window or period ending with `at` is cut off."""
-        starts = {window_start(at, length) for length in self.windows.values()}
-        return starts.union(*(stretch for model in self.config.models for stretch in self.periods(model, at).values()))
+        """Every instant at which a window, cohort or period ending with `at` is cut off."""
+        cuts: set[int] = set()
+        for model in self.config.models:
+            cuts.update(Cohorts.of(model, self.windows, at).bounds(), *self.periods(model, at).values())
+        return cuts
 
     def warnings(self) -> Iterator[str]:
         """What is in order and yet surely not meant, each with its path and the remedy."""
@@ -126,10 +140,17 @@ class Monitor:
         return result
 
     def info(self) -> Iterator[Sample]:
-        """One sample for each model that says which baseline it is held against."""
+        """For each model the sample that says which baseline it is held against, and its reference's distributions."""
         for model in self.config.models:
             labels = (model.name, model.task, self.baselines[model.name].fingerprint)
             yield Sample(names.MODEL_INFO, labels, 1.0)
+        yield from self._reference_shares
+
+    @cached_property
+    def _reference_shares(self) -> tuple[Sample, ...]:
+        """They change with the baseline alone."""
+        shown = (model for model in self.config.models if model.drift.distributions)
+        return tuple(sample for model in shown for sample in reference_shares(model, self.layouts[model.name]))
 
 
 def ingestion_samples(accepted: Counter[str], rejected: Counter[str], log_bytes: float,
@@ -148,5 +169,6 @@ def ingestion_samples(accepted: Counter[str], rejected: Counter[str], log_bytes:
 REJECTIONS = (
     "duplicate_id", "duplicate_outcome", "future_timestamp", "invalid_counts", "invalid_id", "invalid_label",
     "invalid_score", "invalid_timestamp", "invalid_version", "invalid_weight", "malformed", "missing_id",
-    "missing_prediction", "orphan_outcome", "oversized", "too_many_versions", "unknown_kind", "unknown_model",
+    "missing_prediction", "orphan_outcome", "oversized", "superseded_outcome", "too_many_versions", "unknown_kind",
+    "unknown_model",
 )  # fmt: skip

@@ -29,12 +29,19 @@ WINDOW = "window"
 FEATURE = "feature"
 METHOD = "method"
 PERIOD = "period"
+SEGMENT = "segment"
+VALUE = "value"
 
 OBJECTIVE = "objective"
 BURN_WINDOW = "burn_window"
+BIN = "bin"
 
 MODEL = (MODEL_NAME, MODEL_VERSION)
 WINDOWED = (*MODEL, WINDOW)
+SEGMENTED = (*WINDOWED, SEGMENT, VALUE)
+# What the label `value` says of records whose value is not listed, and of those that hold none.
+OTHER = "other"
+MISSING = "missing"
 
 # Upper bounds of the histograms' buckets. Latency: Prometheus' customary ones, refined below 5 ms, where small models
 # answer. Delay: labels come between seconds and months after their predictions.
@@ -90,9 +97,12 @@ MODEL_ESTIMATED_AUC_LOWER = _family("model_estimated_auc_lower", "gauge", WINDOW
 MODEL_ESTIMATED_AUC_UPPER = _family("model_estimated_auc_upper", "gauge", WINDOWED, Row.PERFORMANCE, "Upper end of the 95 % interval in which the realised AUC of these predictions will lie while scores mean what they did in the reference.")  # fmt: skip
 MODEL_PERFORMANCE_BASELINE_RATIO = _family("model_performance_baseline_ratio", "gauge", (*WINDOWED, "metric"), Row.PERFORMANCE, "The metric in the window over its value on the reference data; inverted for errors, so below 1 is always worse.")  # fmt: skip
 MODEL_OUTCOME_COVERAGE_RATIO = _family("model_outcome_coverage_ratio", "gauge", WINDOWED, Row.PERFORMANCE, "Share of the window's predictions whose outcome has arrived (0..1).")  # fmt: skip
-MODEL_OUTCOME_DELAY_SECONDS = _family("model_outcome_delay_seconds", "histogram", MODEL, Row.PERFORMANCE, "Time from a prediction to its outcome, in seconds.")  # fmt: skip
-LABELLED_PREDICTIONS_TOTAL = _family("labelled_predictions_total", "counter", MODEL, Row.PERFORMANCE, "Predictions whose outcome has arrived (weighted by sampling).")  # fmt: skip
-CORRECT_PREDICTIONS_TOTAL = _family("correct_predictions_total", "counter", MODEL, Row.PERFORMANCE, "Labelled predictions that were right (weighted by sampling); classification only.")  # fmt: skip
+MODEL_OUTCOME_COVERAGE_BY_AGE_RATIO = _family("model_outcome_coverage_by_age_ratio", "gauge", (*MODEL, "age"), Row.PERFORMANCE, "Share of the predictions between this age and twice it whose outcome has arrived (0..1), for the lengths of all windows as ages; shows what outcomes.maturity should be. Recomputed every evaluation interval.")  # fmt: skip
+MODEL_OUTCOME_MATURITY_RATIO = _family("model_outcome_maturity_ratio", "gauge", WINDOWED, Row.PERFORMANCE, "Share of the labels to come that the window of performance should hold (0..1), by the delays seen so far, for predictions spread evenly over it. That window ends outcomes.maturity ago; below about 0.9, performance rests on early labels, which are seldom like the late ones.")  # fmt: skip
+MODEL_OUTCOME_DELAY_SECONDS = _family("model_outcome_delay_seconds", "histogram", MODEL, Row.PERFORMANCE, "Time from a prediction to its first outcome, in seconds.")  # fmt: skip
+LABELLED_PREDICTIONS_TOTAL = _family("labelled_predictions_total", "counter", MODEL, Row.PERFORMANCE, "Predictions whose outcome has arrived (weighted by sampling); each counts once, however often it is corrected.")  # fmt: skip
+CORRECT_PREDICTIONS_TOTAL = _family("correct_predictions_total", "counter", MODEL, Row.PERFORMANCE, "Labelled predictions that were right by their first label (weighted by sampling); a counter cannot take back what a correction proves wrong, windowed metrics do. Classification only.")  # fmt: skip
+CORRECTED_OUTCOMES_TOTAL = _family("corrected_outcomes_total", "counter", MODEL, Row.PERFORMANCE, "Labels that took the place of another one of the same prediction, by a newer time or as the later of two with equal times (weighted by sampling).")  # fmt: skip
 
 # Row 2: drift, each window against the baseline's reference.
 FEATURE_DRIFT_SCORE = _family("feature_drift_score", "gauge", (*WINDOWED, FEATURE, METHOD), Row.DRIFT, "Distance of the feature's distribution in the window from the reference: psi (nats), js (0..1, base 2 distance), ks (0..1), chi2 (statistic over its degrees of freedom), hellinger (0..1), tv (total variation, 0..1), wasserstein (numbers only, in standard deviations of the reference, each value taken at the middle of its bin and beyond the outer edges at the edge).")  # fmt: skip
@@ -136,9 +146,27 @@ PREDICTIONS_IN_WINDOW = _family("predictions_in_window", "gauge", WINDOWED, Row.
 SERVING_COST_USD = _family("serving_cost_usd", "gauge", WINDOWED, Row.COST, "Cost of the window's predictions in USD: the records' cost_usd where they carry it, else the configured price.")  # fmt: skip
 SERVING_COST_PER_1000_USD = _family("serving_cost_per_1000_usd", "gauge", WINDOWED, Row.COST, "Cost of 1,000 predictions in the window, in USD.")  # fmt: skip
 MONITORING_COST_USD = _family("monitoring_cost_usd", "gauge", ("component",), Row.COST, "Projected cost of monitoring in USD a month of 30 days: log_storage (ingestion and storage of the log at the present rate), compute (this process's CPU time); from the responder, notifications (tickets and messages that it sent in the last day).")  # fmt: skip
+SAMPLING_SAVINGS_USD = _family("sampling_savings_usd", "gauge", MODEL, Row.COST, "Projected saving by sampling in USD a month of 30 days: ingestion and storage of sampling_savings_bytes, at the prices of monitoring_cost_usd's log_storage.")  # fmt: skip
+SAMPLING_SAVINGS_BYTES = _family("sampling_savings_bytes", "gauge", MODEL, Row.COST, "Bytes of log that writers spare in 30 days by leaving predictions out on purpose: those skipped in the longest window, at the log's mean bytes for each logged prediction.")  # fmt: skip
 PREDICTIONS_LOGGED_TOTAL = _family("predictions_logged_total", "counter", MODEL, Row.COST, "Prediction records read and counted.")  # fmt: skip
 PREDICTIONS_SKIPPED_TOTAL = _family("predictions_skipped_total", "counter", MODEL, Row.COST, "Predictions that writers left out of the log on purpose (sampling), from counts records.")  # fmt: skip
 PREDICTIONS_DROPPED_TOTAL = _family("predictions_dropped_total", "counter", MODEL, Row.COST, "Predictions that writers lost (full queue or disk), from counts records.")  # fmt: skip
+PREDICTION_LOG_COMPLETENESS_RATIO = _family("prediction_log_completeness_ratio", "gauge", WINDOWED, Row.COST, "Prediction records read over those that the window's counts records make expect: requests less skipped. 1 when nothing is lost; what writers dropped is missing; above 1 when counts records are.")  # fmt: skip
+
+# By segment: after all that is of the whole, so that a snapshot beyond its limit loses these first.
+SEGMENT_PREDICTIONS_IN_WINDOW = _family("segment_predictions_in_window", "gauge", SEGMENTED, Row.PERFORMANCE, "Predictions of the segment in the window (weighted by sampling).")  # fmt: skip
+SEGMENT_ACCURACY = _family("segment_accuracy", "gauge", SEGMENTED, Row.PERFORMANCE, "Share of the segment's labelled predictions in the window that were right (0..1).")  # fmt: skip
+SEGMENT_ACCURACY_LOWER = _family("segment_accuracy_lower", "gauge", SEGMENTED, Row.PERFORMANCE, "Lower end of the 95 % Wilson interval of segment_accuracy.")  # fmt: skip
+SEGMENT_ACCURACY_UPPER = _family("segment_accuracy_upper", "gauge", SEGMENTED, Row.PERFORMANCE, "Upper end of the 95 % Wilson interval of segment_accuracy.")  # fmt: skip
+SEGMENT_AUC = _family("segment_auc", "gauge", SEGMENTED, Row.PERFORMANCE, "Area under the ROC curve of the segment in the window, from score bins twice as wide as those of model_auc.")  # fmt: skip
+SEGMENT_MAE = _family("segment_mae", "gauge", SEGMENTED, Row.PERFORMANCE, "Mean absolute error of a regression on the segment in the window, in the label's unit.")  # fmt: skip
+SEGMENT_OUTCOME_COVERAGE_RATIO = _family("segment_outcome_coverage_ratio", "gauge", SEGMENTED, Row.PERFORMANCE, "Share of the segment's predictions in the window whose outcome has arrived (0..1).")  # fmt: skip
+SEGMENT_PREDICTION_DRIFT_SCORE = _family("segment_prediction_drift_score", "gauge", (*SEGMENTED, METHOD), Row.PERFORMANCE, "Distance of the output's distribution on the segment in the window from that on the same segment of the reference, or from the whole reference where that tells no segments; methods as in feature_drift_score.")  # fmt: skip
+SEGMENT_LOW_CONFIDENCE_RATIO = _family("segment_low_confidence_ratio", "gauge", SEGMENTED, Row.PERFORMANCE, "Share of the segment's predictions in the window whose likeliest class has less probability than low_confidence (0..1).")  # fmt: skip
+
+# Row 2 as well, but last of the models' series, so that they are the first that limits.series cuts.
+FEATURE_DISTRIBUTION_RATIO = _family("feature_distribution_ratio", "gauge", (*WINDOWED, FEATURE, BIN), Row.DRIFT, "Share of the feature's present values in the window that fall in the bin (0..1); at most twelve bins, numbered in order, for the drift window only.")  # fmt: skip
+FEATURE_REFERENCE_RATIO = _family("feature_reference_ratio", "gauge", (MODEL_NAME, FEATURE, BIN), Row.DRIFT, "Share of the feature's present values in the baseline's reference that fall in the bin (0..1); bins as in feature_distribution_ratio.")  # fmt: skip
 
 # The exporter itself.
 BUILD_INFO = _family("prediction_exporter_build_info", "gauge", ("version", "python_version"), Row.EXPORTER, "1, labelled with the exporter's version.")  # fmt: skip
@@ -156,8 +184,24 @@ STATISTIC_DURATION_SECONDS = _family("prediction_exporter_statistic_duration_sec
 INGESTION_SUCCESS = _family("prediction_exporter_ingestion_success", "gauge", (), Row.EXPORTER, "1 when the last reading of the log raised nothing, else 0.")  # fmt: skip
 LOG_BYTES_TOTAL = _family("prediction_exporter_log_bytes_total", "counter", (), Row.EXPORTER, "Bytes of log read.")  # fmt: skip
 LAG_BYTES = _family("prediction_exporter_lag_bytes", "gauge", (), Row.EXPORTER, "Bytes of log that stand on disk and are not read yet.")  # fmt: skip
+ARCHIVE_SUCCESS = _family("prediction_exporter_archive_success", "gauge", (), Row.EXPORTER, "1 when the last archiving of log files at rest raised nothing, else 0; absent where no source is archived.")  # fmt: skip
+ARCHIVE_LAST_SUCCESS_TIMESTAMP_SECONDS = _family("prediction_exporter_archive_last_success_timestamp_seconds", "gauge", (), Row.EXPORTER, "When log files at rest were last archived, or none was due, Unix seconds.")  # fmt: skip
+ARCHIVE_FAILURES_TOTAL = _family("prediction_exporter_archive_failures_total", "counter", (), Row.EXPORTER, "Attempts to archive that failed; each is repeated, and what it left over is not lost.")  # fmt: skip
+ARCHIVED_LOG_BYTES_TOTAL = _family("prediction_exporter_archived_log_bytes_total", "counter", (), Row.EXPORTER, "Bytes of log, unpacked, that this process has moved into the archive.")  # fmt: skip
+ARCHIVE_BYTES = _family("prediction_exporter_archive_bytes", "gauge", (), Row.EXPORTER, "Size of the archive's files.")  # fmt: skip
+ARCHIVE_FILES = _family("prediction_exporter_archive_files", "gauge", (), Row.EXPORTER, "Number of the archive's files.")  # fmt: skip
+LAG_SECONDS = _family("prediction_exporter_lag_seconds", "gauge", (MODEL_NAME,), Row.EXPORTER, "How old the model's newest record was when it was last read: what writer, file and exporter delay together.")  # fmt: skip
+WRITERS = _family("prediction_exporter_writers", "gauge", ("state",), Row.EXPORTER, "Writers of the log heard since the exporter started, by state: active (a prediction within the last 10 minutes), silent (within the last day). The segments of one process are one writer's, any other file is its own.")  # fmt: skip
+OLDEST_WRITER_TIMESTAMP_SECONDS = _family("prediction_exporter_oldest_writer_timestamp_seconds", "gauge", (), Row.EXPORTER, "Newest prediction of the writer that is silent the longest, within the last day; Unix seconds.")  # fmt: skip
 CONFIG_LAST_RELOAD_SUCCESSFUL = _family("prediction_exporter_config_last_reload_successful", "gauge", (), Row.EXPORTER, "1 when the last attempt to load the configuration succeeded, else 0.")  # fmt: skip
 CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS = _family("prediction_exporter_config_last_reload_success_timestamp_seconds", "gauge", (), Row.EXPORTER, "When the configuration was last loaded with success, Unix seconds.")  # fmt: skip
+INTAKE_REQUESTS_TOTAL = _family("prediction_exporter_intake_requests_total", "counter", ("code",), Row.EXPORTER, "Requests to the intake, by HTTP status, since the exporter started.")  # fmt: skip
+INTAKE_RECORDS_TOTAL = _family("prediction_exporter_intake_records_total", "counter", (), Row.EXPORTER, "Records that the intake took and made durable, since the exporter started.")  # fmt: skip
+INTAKE_REFUSED_RECORDS_TOTAL = _family("prediction_exporter_intake_refused_records_total", "counter", ("reason",), Row.EXPORTER, "Lines that the intake refused and told the sender of, by reason, since the exporter started.")  # fmt: skip
+INTAKE_BYTES_TOTAL = _family("prediction_exporter_intake_bytes_total", "counter", (), Row.EXPORTER, "Bytes of request bodies received by the intake, as sent, since the exporter started.")  # fmt: skip
+INTAKE_SPOOL_BYTES = _family("prediction_exporter_intake_spool_bytes", "gauge", (), Row.EXPORTER, "Bytes of the spool on disk: records taken and not counted yet, within a segment of 16 MiB. Senders are told to come back when it reaches intake.max_spool.")  # fmt: skip
+INTAKE_WAITING_HALVES = _family("prediction_exporter_intake_waiting_halves", "gauge", (), Row.EXPORTER, "Requests and responses that wait in memory for their other half.")  # fmt: skip
+INTAKE_UNMATCHED_HALVES_TOTAL = _family("prediction_exporter_intake_unmatched_halves_total", "counter", ("half",), Row.EXPORTER, "Requests and responses given up because their other half did not come, since the exporter started.")  # fmt: skip
 SERIES = _family("prediction_exporter_series", "gauge", (), Row.EXPORTER, "Series in the last snapshot.")  # fmt: skip
 SERIES_DROPPED_TOTAL = _family("prediction_exporter_series_dropped_total", "counter", (), Row.EXPORTER, "Series cut because the snapshot reached limits.series.")  # fmt: skip
 STATE_BYTES = _family("prediction_exporter_state_bytes", "gauge", (), Row.EXPORTER, "Size of the embedded database on disk.")  # fmt: skip
@@ -181,13 +225,15 @@ ERROR_RATIO = "model:prediction_errors_per_request:ratio"
 INVALID_INPUT_RATIO = "model:invalid_inputs_per_value:ratio"
 MISSING_FEATURE_RATIO = "model:missing_features_per_value:ratio"
 MEAN_COMPLETENESS = "model:feature_completeness:mean"
+LEAST_COMPLETENESS = "model:feature_completeness:min"
+DRIFT_OVER_THRESHOLD = "model:feature_drift_score_per_threshold:ratio"
 NOTIFICATION_COST_USD = "monitoring:notification_cost_usd:month"
 OBJECTIVE_EVENTS = "model:objective_events:increase"
 OBJECTIVE_BAD_EVENTS = "model:objective_bad_events:increase"
 OBJECTIVE_BAD_EVENT_RATIO = "model:objective_bad_events:ratio"
 OBJECTIVE_BUDGET_LEFT = "model:objective_error_budget_left:ratio"
 OBJECTIVE_RECORDED = (OBJECTIVE_EVENTS, OBJECTIVE_BAD_EVENTS, OBJECTIVE_BAD_EVENT_RATIO, OBJECTIVE_BUDGET_LEFT)
-RECORDED = (LATENCY_P50, LATENCY_P95, LATENCY_P99, ERROR_RATIO, INVALID_INPUT_RATIO, MISSING_FEATURE_RATIO, MEAN_COMPLETENESS, NOTIFICATION_COST_USD, *OBJECTIVE_RECORDED)  # fmt: skip
+RECORDED = (LATENCY_P50, LATENCY_P95, LATENCY_P99, ERROR_RATIO, INVALID_INPUT_RATIO, MISSING_FEATURE_RATIO, MEAN_COMPLETENESS, LEAST_COMPLETENESS, DRIFT_OVER_THRESHOLD, NOTIFICATION_COST_USD, *OBJECTIVE_RECORDED)  # fmt: skip
 
 # Series of others: Prometheus's own, and Alertmanager's.
 UP = "up"

@@ -13,15 +13,17 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from exporter.baseline import (
-    FEATURE_NAME,
     Baseline,
     CategoryFeature,
     NumericFeature,
     Provenance,
+    SegmentValues,
     UsualRange,
     settings_digest,
 )
 from exporter.config import Model
+from exporter.config.base import FEATURE_NAME
+from exporter.config.segment import MAX_LABEL
 from exporter.errors import ConfigError, DataError
 from exporter.ingest.parquet import ParquetReader
 from exporter.ingest.records import Sorted, sort_records
@@ -29,6 +31,7 @@ from exporter.ingest.schema import FeatureSchema
 from exporter.measures.anomaly import usual_ranges
 from exporter.measures.distribution import GROUPS, equal_groups
 from exporter.measures.performance import performance_of
+from exporter.names import MISSING, OTHER
 from exporter.profile.batch import Predictions
 from exporter.profile.binning import Binner, count_cells
 from exporter.profile.cells import as_numbers
@@ -36,6 +39,7 @@ from exporter.profile.columns import Column, Floats, TextColumn
 from exporter.profile.inputs import input_codes
 from exporter.profile.kernel import Kernel
 from exporter.profile.layout import INPUT_CELLS, Layout, Profile
+from exporter.profile.segments import categories_of, segment_column
 from exporter.reference_moments import moments_features, with_spreads
 from exporter.reference_schema import MAX_CATEGORIES, MAX_RARE, OUTPUTS, Schema, SchemaFeature, listed_feature
 from exporter.reference_spreads import spreads_of
@@ -98,6 +102,7 @@ def build_baseline(
         task=model.task,
         features=features,
         spreads=spreads_of(model, features, batch),
+        segments=_segments(model, data.source, features, batch),
         classes=_classes(model, batch),
         output=_output_bins(model, batch, weight),
         moments=moments_features(features, batch),
@@ -126,7 +131,7 @@ def _told(schema: Schema | None, name: str) -> SchemaFeature | None:
 def _predictions(
     model: Model, data: ReferenceData, categorical: Sequence[str], told: Schema | None = None
 ) -> Predictions:
-    schema = _schema(data.table.schema, categorical)
+    schema = _schema(data.table.schema, categorical, [segment.name for segment in model.segments])
     if told is not None:
         told.check(data.table, data.source)
         schema = told.apply(schema)
@@ -177,7 +182,7 @@ def _zeros(table: pa.Table) -> pa.Array:
     return pa.Array.from_buffers(pa.float64(), table.num_rows, [None, pa.py_buffer(np.zeros(table.num_rows))])
 
 
-def _schema(schema: pa.Schema, categorical: Sequence[str]) -> FeatureSchema:
+def _schema(schema: pa.Schema, categorical: Sequence[str], segments: Sequence[str]) -> FeatureSchema:
     fields = {name.removeprefix("features."): schema.field(name).type
               for name in schema.names if name.startswith("features.")}  # fmt: skip
     if "features" in schema.names:
@@ -188,7 +193,7 @@ def _schema(schema: pa.Schema, categorical: Sequence[str]) -> FeatureSchema:
     if odd := [name for name in fields if not re.fullmatch(FEATURE_NAME, name)]:
         raise DataError(f"feature {odd[0]!r}: a name is not empty and has no quote, backslash or control character")
     numeric = {name for name, kind in fields.items() if name not in categorical and _is_numeric(kind)}
-    return FeatureSchema(frozenset(numeric), frozenset(set(fields) - numeric))
+    return FeatureSchema(frozenset(numeric), frozenset(set(fields) - numeric), frozenset(segments))
 
 
 def _is_numeric(kind: pa.DataType) -> bool:
@@ -274,6 +279,15 @@ def _groups(edges: Floats, counts: Floats) -> list[int]:
 
 def category_feature(name: str, column: TextColumn, weight: Floats) -> CategoryFeature:
     """The reference's values by weight: the heaviest get cells of their own, the others are known as rare."""
+    ranked = _ranked(column, weight)
+    listed, rest = ranked[:MAX_CATEGORIES], ranked[MAX_CATEGORIES:]
+    return CategoryFeature(
+        name=name, values=tuple(sorted(listed)), rare=tuple(sorted(rest[:MAX_RARE])), complete=len(rest) <= MAX_RARE
+    )
+
+
+def _ranked(column: TextColumn, weight: Floats) -> list[str]:
+    """The texts that rows hold, the heaviest first."""
     counts = np.bincount(
         column.codes[column.codes >= 0], weights=weight[column.codes >= 0], minlength=len(column.texts)
     )
@@ -281,11 +295,27 @@ def category_feature(name: str, column: TextColumn, weight: Floats) -> CategoryF
     for text, count in zip(column.texts, counts, strict=True):
         if text is not None and count > 0:
             by_text[text] = by_text.get(text, 0.0) + float(count)
-    ranked = sorted(by_text, key=lambda text: (-by_text[text], text))
-    listed, rest = ranked[:MAX_CATEGORIES], ranked[MAX_CATEGORIES:]
-    return CategoryFeature(
-        name=name, values=tuple(sorted(listed)), rare=tuple(sorted(rest[:MAX_RARE])), complete=len(rest) <= MAX_RARE
-    )
+    return sorted(by_text, key=lambda text: (-by_text[text], text))
+
+
+def _segments(
+    model: Model, source: str, features: Sequence[NumericFeature | CategoryFeature], batch: Predictions
+) -> tuple[SegmentValues, ...]:
+    """The values of each configured segment: those listed, else the most frequent ones that can be label values."""
+    categories, found = categories_of(features), []
+    for segment in model.segments:
+        column = segment_column(batch, segment.name, categories)
+        ranked = _ranked(column, batch.weights) if column is not None else []
+        usable = [text for text in ranked if text not in (OTHER, MISSING) and 0 < len(text) <= MAX_LABEL]
+        if not (segment.values or usable):
+            raise DataError(
+                f"{source}: nothing to take segment {segment.name!r} from; add a column "
+                f"segments.{segment.name} or a categorical feature of that name, or list its values under segments"
+            )
+        found.append(
+            SegmentValues(name=segment.name, values=segment.values or tuple(sorted(usable[: segment.max_values])))
+        )
+    return tuple(found)
 
 
 def _classes(model: Model, batch: Predictions) -> tuple[str, ...]:
@@ -335,7 +365,7 @@ def _usual(model: Model, reference: Profile, batch: Predictions, length: int) ->
     window = ((batch.ts - start) // length).astype(np.intp)
     is_chosen = np.isin(window, chosen)
     baseline = reference.layout.baseline
-    layout = Layout(baseline.model_copy(update={"features": ()}))  # signals do not look at a feature's cells
+    layout = Layout(baseline.model_copy(update={"features": (), "segments": ()}))  # outputs alone
     kept, places = batch.take(is_chosen), np.searchsorted(chosen, window[is_chosen])
     kernel = Kernel(model, layout)
     matrix = kernel.predictions(kept, kernel.scored(kept), places, len(chosen))

@@ -13,8 +13,8 @@ from typing import Annotated, Literal, Self
 import pyarrow as pa
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from exporter.baseline import CategoryFeature, FeatureName
-from exporter.config.base import Label, Section
+from exporter.baseline import CategoryFeature
+from exporter.config.base import FeatureName, Label, Section
 from exporter.config.load import parse_section, read_text
 from exporter.errors import ConfigError
 from exporter.ingest.parquet import unnested
@@ -124,7 +124,7 @@ def feature_arrays(table: pa.Table) -> dict[str, pa.Array]:
     """The reference's features by name, from columns `features.NAME` or a struct `features`."""
     found = {name: combined(table.column(name)) for name in table.column_names if name.startswith(_PREFIX)}
     if "features" in table.column_names:
-        found |= unnested(combined(table.column("features")))
+        found |= unnested("features", combined(table.column("features")))
     return {name.removeprefix(_PREFIX): array for name, array in found.items()}
 
 

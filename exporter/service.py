@@ -10,7 +10,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,12 +18,20 @@ from importlib.metadata import version
 from pathlib import Path
 
 from exporter import names
+from exporter.archive.archiver import Archiver
+from exporter.cohorts import Cohorts
 from exporter.collector import cut, render, series_of
-from exporter.config import Costs, load_config, parse_duration
+from exporter.config import load_config, parse_duration
+from exporter.costs import LogRate, monitoring_cost
+from exporter.debug import described
 from exporter.errors import ConfigError
+from exporter.formats.targets import Targets
 from exporter.ingest.engine import Delta, Period
 from exporter.ingest.ledger import Ledger
 from exporter.ingest.sources import Handle, Inode, LogReader, Piece, ahead
+from exporter.ingest.writers import Writers
+from exporter.intake.intake import Intake
+from exporter.intake.keeper import Keeper
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
 from exporter.snapshot import Snapshot, take_snapshot
@@ -35,7 +43,6 @@ from exporter.windows import HOUR, bucket_starts, fine_since
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0  # between two looks at the log; a look at unchanged files costs one stat each
-MONTH_SECONDS = 30 * 86_400
 _COMMIT_BYTES = 8 * 1024 * 1024  # of log in one transaction: bounds what a crash makes read again
 
 
@@ -53,6 +60,8 @@ class Health:
     evaluated: float = 0.0
     evaluation_seconds: float = 0.0
     series_dropped: int = 0
+    lag: dict[str, float] = field(default_factory=dict)
+    """Age of each model's newest record when it was read, in seconds."""
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
@@ -75,6 +84,8 @@ class Exporter:
         self._scopes: tuple[Scope, ...] = ()
         self._due = 0.0
         self._handles: dict[Inode, Handle] = {}
+        self._writers = Writers()
+        self._keeper = Keeper()
         self._open(self._load())
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -91,13 +102,21 @@ class Exporter:
     def _open(self, monitor: Monitor) -> None:
         """Work with `monitor` and its state from now on; ConfigError when that state cannot be used."""
         config = monitor.config
-        self._store = Store(config.resolve(config.state), monitor.layouts, monitor.reach)
-        self._monitor = monitor
+        store = Store(config.resolve(config.state), monitor.layouts, monitor.reach)
+        try:
+            self._keeper.adopt(monitor)
+        except ConfigError:
+            store.close()
+            raise
+        self._store, self._monitor = store, monitor
         self._engine = monitor.engine(Ledger(self._store.connection))
         self._share_knowledge()
-        paths = [source.path if "://" in source.path else str(config.resolve(source.path)) for source in config.log]
-        positions = self._store.positions
-        self._reader = LogReader(paths, monitor.schema, monitor.only_model, positions, handles=self._handles)
+        paths = [*map(config.locate, config.log), *self._keeper.paths]
+        self._reader = LogReader(
+            paths, monitor.schema, monitor.only_model, self._store.positions, handles=self._handles,
+            translations=Targets(config, monitor.baselines).of_log(),
+        )  # fmt: skip
+        self._archiver = Archiver(config, self._store, self._reader)
         self._is_open = True
         self._cleaned = -math.inf
 
@@ -122,6 +141,7 @@ class Exporter:
         if self._thread.is_alive():
             self._thread.join()
         self._reader.close()
+        self._keeper.close()
         self._close()
 
     # What the web server asks for.
@@ -137,6 +157,11 @@ class Exporter:
     def ready(self) -> bool:
         """Whether there is a snapshot to scrape."""
         return self._exposition is not None
+
+    @property
+    def intake(self) -> Intake | None:
+        """The HTTP intake in force; None while none is configured."""
+        return self._keeper.intake
 
     def reload(self) -> Sequence[str]:
         """Load the configuration file anew; its problems when the old one stays in force."""
@@ -170,7 +195,7 @@ class Exporter:
             self._monitor.config.model(model)
         scopes = [scope for scope in self._scopes if model in (None, scope.model.name)]
         failures = [f"{of} {what}: {why}" for (of, what), why in self._health.failures.items() if model in (None, of)]
-        return "\n".join([*("\n".join(_described(scope)) for scope in scopes), *failures]) + "\n"
+        return "\n".join([*("\n".join(described(scope)) for scope in scopes), *failures]) + "\n"
 
     # The worker.
 
@@ -179,6 +204,8 @@ class Exporter:
             self._swap_if_asked()
             self._read()
             self._evaluate_if_due()
+            if self._is_open:
+                self._archiver.work()
             self._wake.wait(min(POLL_SECONDS, max(self._due - time.monotonic(), 0.01)))
             self._wake.clear()
 
@@ -201,8 +228,10 @@ class Exporter:
             self._clean()
             with closing(ahead(self._reader.poll())) as pieces:
                 while self._read_some(pieces) and not (self._stop.is_set() or self._asked):
+                    self._keeper.clear(self._store, self._reader)
                     self._evaluate_if_due()
                     self._clean()
+            self._keeper.clear(self._store, self._reader)
         except Exception as error:  # noqa: BLE001 - told by `_ingested`; whatever it is, the metrics go on
             self._ingested(error)
             self._close()  # a database that failed may be of no more use; the committed state is loaded again
@@ -229,12 +258,15 @@ class Exporter:
                 records = self._monitor.sort(piece.records, piece.rejected, latest)
                 total.absorb(self._engine.take(records, self._buckets(records.newest)))
                 positions[piece.identity] = piece.position
+                self._writers.heard(piece.path, records.newest)
                 size += piece.size
                 if size >= _COMMIT_BYTES:
                     break
             if positions:
                 newest = max(total.newest.values(), default=-math.inf)
                 self._store.commit(total, positions, size, self._fine(newest))
+        now = time.time()
+        self._health.lag |= {model: max(now - ts, 0.0) for model, ts in total.newest.items()}
         return size >= _COMMIT_BYTES
 
     def _clean(self) -> None:
@@ -242,10 +274,12 @@ class Exporter:
         now, config = self._clock(), self._monitor.config
         if now is None or now < self._cleaned + HOUR:
             return
+        horizon, retention = parse_duration(config.outcomes.horizon), parse_duration(config.limits.retention)
         orphans = Delta()
         with self._store.transaction():
-            orphans.rejected["orphan_outcome"] = self._engine.expire(now - parse_duration(config.outcomes.horizon))
-            self._store.forget(now - parse_duration(config.limits.retention))
+            orphans.rejected["orphan_outcome"] = self._engine.expire(now - min(horizon, retention))
+            self._keeper.forget(self._store)
+            self._store.forget(now - retention)
             self._store.commit(orphans, {}, 0, self._store.fine)
         self._share_knowledge()
         self._cleaned = now
@@ -272,7 +306,7 @@ class Exporter:
     def _take(self) -> tuple[Snapshot, tuple[Scope, ...]]:
         at = self._clock()
         scopes = tuple(self._scopes_at(at)) if at is not None else ()
-        snapshot = take_snapshot(scopes, at or 0.0, time.perf_counter)
+        snapshot = take_snapshot(scopes, at or 0.0, time.perf_counter, self._monitor.measures)
         failures = {(failure.model, failure.statistic): failure.error for failure in snapshot.failures}
         for (model, statistic), error in failures.items():
             if (model, statistic) not in self._health.failures:
@@ -291,14 +325,16 @@ class Exporter:
         for model in config.models:
             oldest, pasts = store.oldest(model.name), self._monitor.pasts(model, at, store)
             for of in sorted(store.versions(model.name)):
-                windows = {
-                    name: store.window(model.name, of, at, length) for name, length in self._monitor.windows.items()
-                }
+                cohorts = Cohorts.of(model, self._monitor.windows, at)
+                windows, matured, aged = (
+                    {name: store.stretch(model.name, of, part) for name, part in several.items()}
+                    for several in (cohorts.windows, cohorts.matured, cohorts.aged)
+                )
                 totals = store.total(model.name, of)
                 source = "reports" if totals.is_reported else "records"
                 errors = store.errors(model.name, of, source)
                 complete = self._monitor.complete(oldest[of], at)
-                yield Scope(model, of, config.costs, windows, totals, errors, complete, pasts)
+                yield Scope(model, of, config.costs, windows, totals, errors, complete, pasts, matured, aged)
 
     def _publish(self, snapshot: Snapshot) -> None:
         own = list(self._own_samples())
@@ -327,26 +363,26 @@ class Exporter:
             (names.STATE_BYTES, float(self._store.size)),
         ):
             yield Sample(family, (), value)
-        for component, usd in self._monitoring_cost().items():
-            yield Sample(names.MONITORING_COST_USD, (component,), usd)
+        yield from self._freshness()
+        yield from self._keeper.samples()
+        yield from self._archiver.samples()
+        yield from self._cost_samples()
 
-    def _monitoring_cost(self) -> Mapping[str, float]:
-        """USD a month, at the rates seen so far."""
-        costs = self._monitor.config.costs
-        used, elapsed = sum(os.times()[:2]), max(time.time() - self._health.started, 1.0)
-        return {
-            "log_storage": log_cost(costs, self._bytes_a_month()),
-            "compute": used / elapsed * MONTH_SECONDS / 3_600 * costs.compute_usd_per_core_hour,
-        }
+    def _cost_samples(self) -> Iterator[Sample]:
+        totals, costs = self._store.totals, self._monitor.config.costs
+        rate = LogRate.of(self._scopes, self._monitor.windows, totals.log_bytes, totals.accepted["prediction"])
+        yield from monitoring_cost(costs, rate, sum(os.times()[:2]), time.time() - self._health.started)
+        yield from rate.savings(costs)
 
-    def _bytes_a_month(self) -> float:
-        """Bytes of log in 30 days, from the predictions of the longest window and the log's bytes for each."""
-        totals = self._store.totals
-        logged = totals.accepted["prediction"]
-        longest = max(self._monitor.windows, key=self._monitor.windows.__getitem__)
-        recent = sum(scope.windows[longest].records for scope in self._scopes)
-        per_prediction = totals.log_bytes / logged if logged else 0.0
-        return recent * per_prediction * MONTH_SECONDS / self._monitor.windows[longest]
+    def _freshness(self) -> Iterator[Sample]:
+        """How late records are read, and how long ago each writer was heard."""
+        for model, seconds in self._health.lag.items():
+            yield Sample(names.LAG_SECONDS, (model,), seconds)
+        if (at := self._clock()) is not None:
+            for state, count in self._writers.states(at).items():
+                yield Sample(names.WRITERS, (state,), float(count))
+        if (oldest := self._writers.oldest()) is not None:
+            yield Sample(names.OLDEST_WRITER_TIMESTAMP_SECONDS, (), oldest)
 
     def _fine(self, newest: float) -> int:
         """From when on buckets are five minutes wide, now that a record as new as `newest` is there."""
@@ -354,24 +390,3 @@ class Exporter:
         if self._monitor.config.evaluation.clock == "log":
             now = max([newest, *self._store.totals.newest.values()])
         return max(fine_since(now), self._store.fine) if math.isfinite(now) else self._store.fine
-
-
-def log_cost(costs: Costs, bytes_a_month: float) -> float:
-    """USD a month for taking in that much log and keeping it for the configured retention."""
-    gib = bytes_a_month / 2**30
-    kept_months = parse_duration(costs.log_retention) / MONTH_SECONDS
-    return gib * (costs.log_ingestion_usd_per_gib + kept_months * costs.log_storage_usd_per_gib_month)
-
-
-def _described(scope: Scope) -> Iterator[str]:
-    yield f"model {scope.model.name} version {scope.version} baseline {scope.totals.layout.baseline.fingerprint}"
-    for period, past in scope.periods.items():
-        missing = "" if past.complete else "; no records before it, so nothing is held against it"
-        yield f"  period {period} of {scope.model.drift.window}: records {past.profile.records:g}{missing}"
-    for window, profile in scope.windows.items():
-        records, weight, squared = profile.part("rows")
-        begun = "" if window in scope.complete else "; history begins within it"
-        yield f"  window {window}: records {records:g}, weight {weight:g}, squared weight {squared:g}{begun}"
-        for feature in scope.totals.layout.features:
-            counts = profile.part(f"feature:{feature.name}")
-            yield f"    {feature.name}: {' '.join(f'{count:g}' for count in counts)}"

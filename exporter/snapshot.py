@@ -3,11 +3,12 @@
 Each measure is isolated: one that raises is reported in `failures` and in `statistic_success`, and all others appear.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from exporter import names
 from exporter.measures import MEASURES, Sample, Scope
+from exporter.measures.base import Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +29,15 @@ class Snapshot:
     failures: tuple[Failure, ...] = ()
 
 
-def take_snapshot(scopes: Iterable[Scope], at: float, timer: Callable[[], float]) -> Snapshot:
+def take_snapshot(
+    scopes: Iterable[Scope], at: float, timer: Callable[[], float], measures: Mapping[str, Measure] = MEASURES
+) -> Snapshot:
     """Compute every measure of every scope; `timer` reads seconds of any steady clock."""
     samples: list[Sample] = []
     failures: list[Failure] = []
     spent: dict[tuple[str, str], float] = {}
     for scope in scopes:
-        for statistic, measure in MEASURES.items():
+        for statistic, measure in measures.items():
             key = (scope.model.name, statistic)
             started = timer()
             try:

@@ -1,12 +1,13 @@
 """The exporter's state: profiles by bucket, totals, positions, counters and pending outcomes, in one DuckDB file.
 
 Everything that a piece of the log changes commits in one transaction, so a record is counted exactly once whatever
-is killed when. The buckets of the last `reach` seconds, which windows need, are kept in memory too, packed.
+is killed when. The buckets of the last `reach` seconds, and those that still change, are kept in memory too, packed.
 """
 
 import logging
+import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,11 +24,11 @@ from exporter.ingest.engine import Delta, Key
 from exporter.profile.columns import Floats, index_array, string_array
 from exporter.profile.layout import Layout, Profile
 from exporter.profile.packed import Packed, sum_packed
-from exporter.windows import HOUR, Stretch, bucket_starts, window_start
+from exporter.windows import FINE, HOUR, Stretch, bucket_starts, window_start
 
 log = logging.getLogger(__name__)
 
-FORMAT = "1"
+FORMAT = "2"
 _MEMORY = "128MB"  # DuckDB spills beyond; the exporter as a whole stays under 400 MiB
 _TABLES = (
     "meta (name VARCHAR, value VARCHAR)",
@@ -57,7 +58,7 @@ class Store:
 
     def __init__(self, folder: Path | None, layouts: Mapping[str, Layout], reach: int) -> None:
         self._layouts = layouts
-        self._reach = reach
+        self._reach = max(reach, FINE)  # fine buckets change most, and roll up: memory holds them all
         self._path = None if folder is None else folder / "state.duckdb"
         self.totals = Totals()
         self.positions: dict[str, int] = {}
@@ -146,10 +147,24 @@ class Store:
             for start in [start for start in buckets if start < before]:
                 del buckets[start]
 
+    def forget_positions(self, identities: Iterable[str]) -> None:
+        """Drop the positions of files that are gone for good; within a `transaction`."""
+        gone = frozenset(identities)
+        self._run("DELETE FROM positions WHERE list_contains($gone, identity)", gone=list(gone))
+        self._committed.append(partial(self._drop_positions, gone))
+
+    def _drop_positions(self, gone: frozenset[str]) -> None:
+        for identity in gone:
+            self.positions.pop(identity, None)
+
     def window(self, model: str, version: str, at: float, length: int) -> Profile:
         """The sum of the buckets of the window of `length` seconds that ends at `at`."""
-        since = window_start(at, length)
-        parts = [packed for start, packed in self._buckets[model, version].items() if since <= start <= at]
+        return self.stretch(model, version, Stretch(window_start(at, length), math.floor(at) + 1))
+
+    def stretch(self, model: str, version: str, of: Stretch) -> Profile:
+        """The sum of the buckets of a stretch."""
+        buckets = self._buckets[model, version].items()
+        parts = [packed for start, packed in buckets if of.first <= start < of.last]
         layout = self._layouts[model]
         return Profile(layout, sum_packed(parts, layout.size))
 
@@ -229,15 +244,34 @@ class Store:
         parts: dict[Key, list[Packed]] = defaultdict(list)
         for (model, version, start), packed in delta.profiles.items():
             parts[model, version, _rolled(start, fine)] += packed
-        self._register(list(parts))
-        changing = f"SELECT model, version, start, profile FROM buckets WHERE {_ROLLED} OR {_CHANGED}"
-        rolled = {"old": self.fine, "new": fine, "models": list(self._layouts)}
-        for model, version, start, blob in self.connection.execute(changing, rolled).fetchall():
-            parts[model, version, _rolled(start, fine)].append(Packed.from_bytes(blob))
+        for (model, version, start), bucket in self._changing(set(parts), fine):
+            parts[model, version, _rolled(start, fine)].append(bucket)
         return {
             key: found[0] if len(found) == 1 else Packed.of(sum_packed(found, self._layouts[key[0]].size))
             for key, found in parts.items()
         }
+
+    def _changing(self, keys: set[Key], fine: int) -> Iterator[tuple[Key, Packed]]:
+        """The buckets of `keys`, and fine ones from before `fine`; from the database only where memory lacks them."""
+        held = self._since()
+        for (model, version), buckets in self._buckets.items():
+            starts = {start for start in buckets if self.fine <= start < fine}
+            starts |= {start for owner, of, start in keys if (owner, of) == (model, version) and start in buckets}
+            for start in starts:
+                if start >= held:
+                    yield (model, version, start), buckets[start]
+        if self.fine < min(held, fine) or any(start < held for _, _, start in keys):
+            yield from self._fetched(keys, fine, held)
+
+    def _fetched(self, keys: set[Key], fine: int, held: int) -> Iterator[tuple[Key, Packed]]:
+        """What changes of the buckets before `held`; DuckDB reads every profile for it, however few are asked for."""
+        self._register(list(keys))
+        changing = (
+            f"SELECT model, version, start, profile FROM buckets WHERE start < $held AND ({_ROLLED} OR {_CHANGED})"
+        )
+        rolled = {"old": self.fine, "new": fine, "models": list(self._layouts), "held": held}
+        for model, version, start, blob in self.connection.execute(changing, rolled).fetchall():
+            yield (model, version, start), Packed.from_bytes(blob)
 
     def _summed(self, delta: Delta) -> dict[tuple[str, str], Any]:
         by_version: dict[tuple[str, str], list[Packed]] = defaultdict(list)
@@ -330,7 +364,7 @@ def _connect(path: Path | None) -> duckdb.DuckDBPyConnection:
 
 def _ledger_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
     present = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    return sorted(present & {"predictions", "waiting"})
+    return sorted(present & {"labels", "predictions", "waiting"})
 
 
 def _binary_array(values: Sequence[bytes]) -> pa.Array:

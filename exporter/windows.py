@@ -67,7 +67,7 @@ def bucket_starts(ts: Floats, fine: int) -> Starts:
     return np.where(seconds >= fine, seconds // BUCKET * BUCKET, seconds // HOUR * HOUR)
 
 
-def segment_starts(ts: Floats, bounds: Iterable[int]) -> Starts:
+def stretch_starts(ts: Floats, bounds: Iterable[int]) -> Starts:
     """Start of the widest stretch around each record that none of `bounds` cuts; 0 before all of them.
 
     Coarser than buckets and enough for one instant: whatever lies between two bounds is a sum of such stretches too.

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.commands import Ended, Run
     from tests.exporters import Make
+    from tests.served import Served
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -57,3 +60,22 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         return Ended(status, printed.out, printed.err)
 
     return command
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator["Callable[[], Served]"]:
+    """Exporter processes of the world in `tmp_path`; those that still run are killed in the end."""
+    from tests.served import Served
+    from tests.world import world
+
+    world(tmp_path)
+    started: list[Served] = []
+
+    def start() -> Served:
+        started.append(Served(tmp_path))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.kill()

@@ -66,5 +66,6 @@ def seen(task: str, rows: list[Row], baseline: Baseline) -> Seen:
     records = by_lines(lines(rows), model, schema_of(baseline))
     rejected = records.rejected.copy()
     profile = Counting.of(model, baseline).profile(records)
-    scope = Scope(model, "v", Costs(), {"1d": profile}, profile, {"timeout": 1.0})
+    windows = {"1d": profile}
+    scope = Scope(model, "v", Costs(), windows, profile, {"timeout": 1.0}, matured=windows, aged=windows)
     return Seen([sample for measure in MEASURES.values() for sample in measure(scope)], rejected)

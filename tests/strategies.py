@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from exporter.baseline import Baseline, CategoryFeature, NumericFeature, Provenance, settings_digest
 from exporter.config import Costs, Model
-from exporter.ingest.ndjson import BulkReader, LineReader
+from exporter.ingest.bulk import BulkReader
+from exporter.ingest.ndjson import LineReader
 from exporter.ingest.records import Records, Sorted, sort_records
 from exporter.ingest.schema import FeatureSchema
 from exporter.measures import MEASURES, Sample, Scope

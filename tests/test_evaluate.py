@@ -14,7 +14,7 @@ from exporter import measures, names
 from exporter.collector import render
 from exporter.errors import DataError
 from exporter.evaluate import Evaluation, evaluate
-from exporter.ingest import sources
+from exporter.ingest import blocks
 from exporter.monitor import Monitor
 from exporter.names import Family
 from exporter.service import Exporter
@@ -91,7 +91,7 @@ def test_serving_and_evaluating_give_the_same_numbers(
     tmp_path: Path, small: Monitor, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     if way == "bulk":
-        monkeypatch.setattr(sources, "BULK_FROM", 1)
+        monkeypatch.setattr(blocks, "BULK_FROM", 1)
         monkeypatch.setattr("exporter.evaluate.BULK_FROM", 1)
     monkeypatch.setattr("time.time", lambda: LATEST - 300)  # limits.future is five minutes
     write(tmp_path, LOG)
@@ -99,7 +99,8 @@ def test_serving_and_evaluating_give_the_same_numbers(
     own = {names.BUILD_INFO.name, names.SERIES.name, names.LAG_BYTES.name, names.STATE_BYTES.name}
     beyond = {name for name, _ in ours.keys() - theirs.keys()}
     assert own <= beyond
-    assert {name for name in beyond if not name.startswith("prediction_exporter_")} == {names.MONITORING_COST_USD.name}
+    money = {names.MONITORING_COST_USD.name, names.SAMPLING_SAVINGS_USD.name, names.SAMPLING_SAVINGS_BYTES.name}
+    assert {name for name in beyond if not name.startswith("prediction_exporter_")} == money
     assert theirs.keys() <= ours.keys()
     assert_alike(ours, theirs)
     accepted = theirs[names.RECORDS_TOTAL.name, (("kind", "prediction"),)]

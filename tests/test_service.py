@@ -8,10 +8,12 @@ from typing import Any
 
 import duckdb
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import measures, names, service
-from exporter.ingest import blocks
 from exporter.ingest import engine as engine_module
+from exporter.ingest import lines as block_lines
 from exporter.ingest.engine import Engine
 from exporter.service import Exporter
 from exporter.store import Store
@@ -166,7 +168,7 @@ def test_an_evaluation_that_fails_leaves_the_last_snapshot(
 
 
 def test_a_backlog_is_evaluated_in_between(tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "BLOCK", 4_000)
+    monkeypatch.setattr(block_lines, "BLOCK", 4_000)
     monkeypatch.setattr(service, "_COMMIT_BYTES", 8_000)
     write(tmp_path, some(0, 200))
     exporter, seen = make(), list[float]()
@@ -296,3 +298,62 @@ def test_windows_and_periods_that_the_history_does_not_cover_are_told(tmp_path: 
     assert found[names.PERIOD_COMPLETE.name, "churn", "v1", "last_week", "1d"] == 0
     assert found[names.WINDOW_COMPLETE.name, "churn", "v1", "7d"] == 0
     assert found[names.WINDOW_COMPLETE.name, "churn", "v1", "1d"] == 1
+
+
+def test_performance_waits_for_its_labels_to_mature(tmp_path: Path, make: Make) -> None:
+    exporter = make(CONFIG.replace("baseline: churn.json", "baseline: churn.json, outcomes: {maturity: 1h}"))
+    write(tmp_path, text([prediction(number, score=0.9, prediction=1) for number in range(600)]))  # five hours
+    write(tmp_path, text([outcome(number, label=int(number < 360)) for number in range(600)]))
+    step(exporter)
+    found = series(exporter)
+    # The newest outcome comes just before the sixth hour ends: the fourth is the last whole one that is an hour old.
+    assert found[names.MODEL_ACCURACY.name, "churn", "v1", "1d"] == 360 / 480
+    assert found[names.MODEL_ACCURACY.name, "churn", "v1", "1h"] == 0
+    assert found[names.MODEL_OUTCOME_COVERAGE_BY_AGE_RATIO.name, "1h", "churn", "v1"] == 1
+    assert 0 < found[names.MODEL_OUTCOME_MATURITY_RATIO.name, "churn", "v1", "1h"] <= 1
+
+
+def test_corrections_move_windows_and_no_counter_back(tmp_path: Path, make: Make) -> None:
+    exporter = make()
+    write(tmp_path, text([prediction(number, score=0.9) for number in range(10)]))
+    write(tmp_path, text([outcome(number, label=1) for number in range(10)]))
+    step(exporter)
+    before = series(exporter)
+    write(tmp_path, text([outcome(number, label=0, ts=START + 7_200) for number in range(4)]))
+    step(exporter)
+    after = series(exporter)
+    key = ("churn", "v1")
+    assert (before[names.MODEL_ACCURACY.name, *key, "1d"], after[names.MODEL_ACCURACY.name, *key, "1d"]) == (1, 0.6)
+    for family, value in ((names.LABELLED_PREDICTIONS_TOTAL, 10), (names.CORRECT_PREDICTIONS_TOTAL, 10)):
+        assert before[family.name, *key] == after[family.name, *key] == value
+    assert after[names.CORRECTED_OUTCOMES_TOTAL.name, *key] == 4
+
+
+def test_the_log_says_how_complete_it_is_how_late_and_who_writes_it(tmp_path: Path, make: Make) -> None:
+    exporter = make()
+    write(tmp_path, text([*(prediction(number) for number in range(8)), counts(8, requests=12, skipped=2)]))
+    write(tmp_path, text([prediction(100)]), "y.ndjson")
+    step(exporter)
+    found = series(exporter)
+    assert found[names.PREDICTION_LOG_COMPLETENESS_RATIO.name, "churn", "v1", "1d"] == 9 / 10
+    assert found[names.LAG_SECONDS.name, "churn"] == pytest.approx(time.time() - START - 3_000, abs=60)
+    assert (found[names.WRITERS.name, "active"], found[names.WRITERS.name, "silent"]) == (1, 1)
+    assert found[names.OLDEST_WRITER_TIMESTAMP_SECONDS.name,] == START + 7 * 30
+
+
+STRANGE = ['"', "a\nb", "\\n", "{a}", "a,b", "\x00\x1f\x7f", "a\u2028 \u00e9 \U0001f600", "x" * 128, "# EOF", "'"]
+
+
+def test_names_with_quotes_newlines_and_control_characters_are_scraped_as_they_are(tmp_path: Path, make: Make) -> None:
+    exporter = make(CONFIG.replace("versions: 3", "versions: 50"))
+    write(tmp_path, text(prediction(place, version=name, error=name) for place, name in enumerate(STRANGE)))
+    write(tmp_path, text([prediction(50, features={'a"b\n': 1, "age": 30.0})]))
+    step(exporter)
+    snapshot = exporter.snapshot()
+    assert snapshot is not None
+    for parse, body in ((text_string_to_metric_families, snapshot.text), (openmetrics_families, snapshot.openmetrics)):
+        samples = [sample for family in parse(body.decode()) for sample in family.samples]
+        versions = {sample.labels["model_version"] for sample in samples if "model_version" in sample.labels}
+        errors = {sample.labels["error"] for sample in samples if "error" in sample.labels}
+        assert versions == {*STRANGE, "v1"}
+        assert errors == set(STRANGE)

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from itertools import count
 
-import pytest
-
-from exporter import measures, names, snapshot
+from exporter import measures, names
 from exporter.measures import Sample, Scope
 from exporter.snapshot import take_snapshot
 from tests.strategies import baseline_of, counting, model_of, prediction, scope_of, value_of
@@ -28,10 +26,9 @@ def broken(_: Scope) -> Iterator[Sample]:
     raise ZeroDivisionError("no luck")
 
 
-def test_a_measure_that_raises_hides_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_measure_that_raises_hides_nothing_else() -> None:
     whole = take_snapshot([scope()], 5.0, clock)
-    monkeypatch.setattr(snapshot, "MEASURES", {**measures.MEASURES, "quality": broken})
-    partial = take_snapshot([scope()], 5.0, clock)
+    partial = take_snapshot([scope()], 5.0, clock, {**measures.MEASURES, "quality": broken})
     lost = {sample.family.name for sample in whole.samples} - {sample.family.name for sample in partial.samples}
     assert lost == {sample.family.name for sample in measures.MEASURES["quality"](scope())}
     assert value_of(partial.samples, names.MODEL_ACCURACY) == 1.0
@@ -53,12 +50,11 @@ def test_success_and_duration_stand_once_for_each_model_and_statistic() -> None:
     assert value_of(taken.samples, names.STATISTIC_DURATION_SECONDS, "n", "cost") == 1.0
 
 
-def test_a_failure_of_one_version_marks_its_model_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_one_version_marks_its_model_only() -> None:
     def of_m(scope: Scope) -> Iterator[Sample]:
         return broken(scope) if scope.model.name == "m" else iter(())
 
-    monkeypatch.setattr(snapshot, "MEASURES", {"auc": of_m})
-    taken = take_snapshot([scope(), scope("n")], 5.0, clock)
+    taken = take_snapshot([scope(), scope("n")], 5.0, clock, {"auc": of_m})
     assert value_of(taken.samples, names.STATISTIC_SUCCESS, "m", "auc") == 0.0
     assert value_of(taken.samples, names.STATISTIC_SUCCESS, "n", "auc") == 1.0
 

@@ -218,7 +218,7 @@ def test_another_baseline_starts_its_model_anew_and_keeps_positions(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     Ledger(store.connection, exact=True)
-    store.connection.execute("INSERT INTO waiting VALUES ('churn', 'a', 0, '1'), ('price', 'a', 0, '1')")
+    store.connection.execute("INSERT INTO labels VALUES (0, 'churn', '1', 0, 0), (1, 'price', '1', 0, 0)")
     commit(store, delta((START, 1)), {"a": 10})
     again = reopened(store, tmp_path, {**LAYOUTS, "churn": Layout(Baseline.from_json(other_baseline(), "other"))})
     assert "churn: the baseline is another one than before" in caplog.text
@@ -227,7 +227,7 @@ def test_another_baseline_starts_its_model_anew_and_keeps_positions(
     assert again.errors("churn", "v1", "records") == {}
     assert again.positions == {"a": 10}
     assert again.totals.accepted == {"prediction": 1}
-    assert again.connection.execute("SELECT model FROM waiting").fetchall() == [("price",)]
+    assert again.connection.execute("SELECT model FROM labels").fetchall() == [("price",)]
     again.close()
 
 
@@ -247,9 +247,21 @@ def test_longer_windows_find_their_buckets_after_reopening(store: Store, tmp_pat
     short = reopened(store, tmp_path, longest=HOUR)
     for day in range(5):
         commit(short, delta((START + day * DAY, day)))
-    assert len(short._buckets["churn", "v1"]) == 1, "memory holds what the windows need"
+    assert len(short._buckets["churn", "v1"]) == 3, "memory holds two days, in which buckets still change"
     again = reopened(short, tmp_path, longest=WEEK)
     assert again.window("churn", "v1", START + 4 * DAY, WEEK).vector.sum() == 5
+    again.close()
+
+
+def test_late_records_join_a_bucket_that_memory_no_longer_holds(store: Store, tmp_path: Path) -> None:
+    short = reopened(store, tmp_path, longest=HOUR)
+    commit(short, delta((START + BUCKET, 1)))
+    commit(short, delta((START + 5 * DAY, 2)), fine=fine_since(START + 5 * DAY))
+    assert list(short._buckets["churn", "v1"]) == [int(START + 5 * DAY)]
+    commit(short, delta((START + 2 * BUCKET, 3), (START + 5 * DAY, 4)), fine=short.fine)
+    assert short.connection.execute("SELECT count(*) FROM buckets").fetchone() == (2,)
+    again = reopened(short, tmp_path)
+    assert again.window("churn", "v1", START + 5 * DAY, WEEK).vector[1:5].tolist() == [1, 1, 1, 1]
     again.close()
 
 
@@ -274,7 +286,7 @@ def refused(folder: Path) -> str:
 def test_a_state_of_another_format_is_refused(store: Store, tmp_path: Path) -> None:
     store.connection.execute("UPDATE meta SET value = '99' WHERE name = 'format'")
     store.close()
-    assert "state of format 99, not 1; move the folder away" in refused(tmp_path)
+    assert "state of format 99, not 2; move the folder away" in refused(tmp_path)
 
 
 def test_files_that_are_no_state_are_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from exporter.windows import (
     bucket_starts,
     fine_since,
     period_of,
-    segment_starts,
+    stretch_starts,
     window_start,
 )
 
@@ -43,7 +43,7 @@ def test_rolling_buckets_up_changes_no_windows_sum(end: float, back: list[float]
 @given(ends, ages, st.lists(lengths, min_size=1, max_size=4))
 def test_windows_are_sums_of_segments_too(end: float, back: list[float], several: list[int]) -> None:
     ts = end - np.array(back)
-    segments = segment_starts(ts, [window_start(end, length) for length in several])
+    segments = stretch_starts(ts, [window_start(end, length) for length in several])
     for length in several:
         assert total(segments, end, length) == np.count_nonzero(ts >= window_start(end, length))
 
@@ -75,7 +75,7 @@ def test_rolling_buckets_up_changes_no_periods_sum_and_segments_make_it_too(
     fine = bucket_starts(ts, 0)
     rolled_before = bucket_starts(fine.astype(float), fine_since(end - earlier))
     rolled_now = bucket_starts(rolled_before.astype(float), fine_since(end))
-    for starts in (fine, rolled_before, rolled_now, segment_starts(ts, [window_start(end, length), *stretch])):
+    for starts in (fine, rolled_before, rolled_now, stretch_starts(ts, [window_start(end, length), *stretch])):
         assert np.count_nonzero((starts >= stretch.first) & (starts < stretch.last)) == exact
         assert bool((starts < stretch.first).any()) == older
 

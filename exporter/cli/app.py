@@ -90,6 +90,7 @@ def serve(
     log_level: Annotated[LogLevel, typer.Option(help="What is written to standard error.")] = LogLevel.info,
 ) -> None:
     """Follow the log, compute, and serve /metrics."""
+    from exporter.intake.pages import intake_routes
     from exporter.service import Exporter
     from exporter.web.app import create_app
     from exporter.web.listen import serve_app
@@ -106,7 +107,9 @@ def serve(
         signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=exporter.reload).start())
     sys.setswitchinterval(0.0005)  # the default of 5 ms is what a scrape would wait for the reading thread
     try:
-        server = serve_app(create_app(exporter, runbook=_runbook()), addresses, live)
+        routes = intake_routes(lambda: exporter.intake)
+        application = create_app(exporter, runbook=_runbook(), more=routes)
+        server = serve_app(application, addresses, live, admitting=[route.path for route in routes])
         exporter.start()
         stop.wait()
         server.stop()

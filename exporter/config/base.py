@@ -29,6 +29,9 @@ Duration = Annotated[
     BeforeValidator(_checked_duration),
     WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["30s", "5m", "1h", "7d"]}),
 ]
+# Of features and segments; Prometheus and the JSON decoder take any other name.
+FEATURE_NAME = r'[^"\\\x00-\x1f]+'
+FeatureName = Annotated[str, Field(pattern=f"^{FEATURE_NAME}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]

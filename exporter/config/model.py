@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from exporter.config.base import Duration, Label, Positive, Section, Share, parse_duration
 from exporter.config.objectives import Objectives
+from exporter.config.segment import Segment, segment_problem
 
 WEEK_SECONDS = 7 * 86_400
 
@@ -40,10 +41,15 @@ class Thresholds(Section):
     auc: Share = 0.90
     baseline_ratio: Positive = Field(0.95, description="Performance over the baseline's; below warns.")
     completeness: Share = 0.99
+    log_completeness: Share = Field(0.99, description="Records read over those to expect by counts records.")
     invalid_inputs: Share = 0.01
     missing_features: Share = 0.001
     latency_p95_seconds: Positive = 0.1
     error_ratio: Share = 0.01
+    segment_accuracy_gap: Share = Field(
+        0.05,
+        description="A segment warns whose accuracy is surely this far below the whole's, interval against interval.",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -62,6 +68,7 @@ class Drift(Section):
     false_alarms_per_month: Positive = Field(
         1, description="Calibrated thresholds: alarms without drift, all features together, one verdict a window."
     )
+    distributions: bool = Field(True, description="Export each feature's shares by bin, beside the reference's.")
 
     periods: tuple[Period, ...] = Field(
         (), description="Hold the drift window against the model's own past too: the window before, or a week ago."
@@ -88,6 +95,14 @@ class Drift(Section):
         return length + max((length if period == "previous" else WEEK_SECONDS for period in self.periods), default=0)
 
 
+class ModelOutcomes(Section):
+    """How old predictions must be before what rests on their labels looks at them."""
+
+    maturity: Duration | None = Field(
+        None, description="Windows of performance end this long ago; none: every label that came counts at once."
+    )
+
+
 class Model(Section):
     """One monitored model."""
 
@@ -99,7 +114,9 @@ class Model(Section):
     low_confidence: Annotated[float, Field(gt=0.5, le=1)] = Field(
         0.6, description="Binary: a prediction whose likelier class has less probability than this is unsure."
     )
+    segments: tuple[Segment, ...] = Field((), description="What performance and prediction drift are also told by.")
     drift: Drift = Drift()
+    outcomes: ModelOutcomes = ModelOutcomes()
     thresholds: Thresholds = Thresholds()
     objectives: Objectives = Objectives()
 
@@ -107,4 +124,10 @@ class Model(Section):
     def _can_be_measured(self) -> Self:
         if self.task == "regression" and self.objectives.accuracy is not None:
             raise ValueError("objectives.accuracy: a regression is never simply right; remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _segments_fit(self) -> Self:
+        if problem := segment_problem(self.segments):
+            raise ValueError(problem)
         return self

@@ -30,7 +30,7 @@ def snapshots(monitor: Monitor, paths: Sequence[str], grid: Grid, latest: float)
         with suppress(Exception):  # then each scope compares for itself, and the one that cannot says so
             compare([scope for moment in several for scope in moment.scopes])
         for moment in several:
-            yield _whole(monitor, moment, take_snapshot(moment.scopes, moment.at, time.perf_counter))
+            yield _whole(monitor, moment, take_snapshot(moment.scopes, moment.at, time.perf_counter, monitor.measures))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,18 +13,21 @@ from functools import cached_property
 
 import numpy as np
 
+from exporter.cohorts import Cohorts
 from exporter.errors import ConfigError, DataError
 from exporter.evaluate import Job
 from exporter.history.sums import Sums
 from exporter.ingest.engine import Admitted, Delta, ErrorKey
 from exporter.ingest.files import find_files
 from exporter.ingest.records import Sorted
+from exporter.ingest.sources import Piece
 from exporter.measures import Scope
 from exporter.monitor import Monitor
-from exporter.profile.columns import Codes, Floats
-from exporter.profile.layout import Profile
+from exporter.profile.batch import Outcomes
+from exporter.profile.columns import Codes, Floats, index_array
+from exporter.profile.layout import Layout, Profile
 from exporter.profile.packed import Packed
-from exporter.windows import Starts, Stretch, window_start
+from exporter.windows import Starts, Stretch
 
 _STEPS = 2**20  # instants and places that one number of 40 bits, as the engine takes, can tell apart
 
@@ -54,7 +57,7 @@ class Grid:
     def codes(self, ts: Floats, known: Floats) -> Starts:
         """Place and step of each record as one number; `parted` is the inverse."""
         places = np.searchsorted(self._edges[1], ts, side="right")
-        return places * _STEPS + self.steps(np.where(np.isnan(known), ts, known))
+        return places * _STEPS + self.steps(known)
 
     def steps(self, known: Floats) -> Codes:
         """The number of the first instant at which each record was known; as many as there are for later ones."""
@@ -104,6 +107,12 @@ class _DatedJob(Job):
 
     grid: Grid = field(default_factory=lambda: Grid((), ()))
 
+    def sort(self, piece: Piece) -> Sorted:
+        records = super().sort(piece)
+        for several in records.outcomes.values():
+            several[:] = [part for outcomes in several for part in _one_by_one(outcomes)]
+        return records
+
     def nothing(self) -> Dated:
         return Dated()
 
@@ -130,6 +139,21 @@ class _DatedJob(Job):
         steps, ends = self.grid.steps(ts[order]), [*np.flatnonzero(np.diff(self.grid.steps(ts[order]))), len(ts) - 1]
         for place in ends:
             dated.saw_at(int(steps[place]), model, float(ts[order[place]]))
+
+
+def _one_by_one(outcomes: Outcomes) -> Iterator[Outcomes]:
+    """Outcomes in parts that hold each id once, in the order of time: a label counted until it was corrected."""
+    ids = np.unique(outcomes.ids.to_pylist(), return_inverse=True)[1]
+    order = np.lexsort((outcomes.ts, ids))
+    firsts = np.flatnonzero(np.diff(ids[order], prepend=-1))
+    turn = np.empty(len(ids), dtype=np.intp)
+    turn[order] = np.arange(len(ids)) - np.repeat(firsts, np.diff([*firsts, len(ids)]))
+    if not turn.any():
+        yield outcomes
+        return
+    for number in range(int(turn.max()) + 1):
+        rows = np.flatnonzero(turn == number)
+        yield Outcomes(outcomes.ts[rows], outcomes.label.take(rows), outcomes.ids.take(index_array(rows)))
 
 
 def read_dated(monitor: Monitor, paths: Sequence[str], grid: Grid, latest: float) -> Dated:
@@ -194,19 +218,30 @@ class Replay:
     def scopes(self, at: float) -> Iterator[Scope]:
         """One scope for each model and version seen, windows ending at `at`, the instant that was advanced to."""
         monitor, config = self._monitor, self._monitor.config
-        starts = {name: self._grid.place(window_start(at, length)) for name, length in monitor.windows.items()}
         for model in config.models:
             layout, versions = monitor.layouts[model.name], self._versions[model.name]
+            cohorts = Cohorts.of(model, monitor.windows, at)
             pasts, oldest = monitor.pasts(model, at, self), self.oldest(model.name)
             for version, past in sorted(versions.items()):
-                windows = {name: Profile(layout, past.sums.since(place)) for name, place in starts.items()}
+                windows = {name: self._since(layout, past, of) for name, of in cohorts.windows.items()}
+                matured, aged = (
+                    {name: self._between(layout, past, of) for name, of in several.items()}
+                    for several in (cohorts.matured, cohorts.aged)
+                )
                 totals = Profile(layout, past.total.copy())
                 source = "reports" if totals.is_reported else "records"
                 errors = {
                     e: n for (m, v, e, s), n in self._errors.items() if (m, v, s) == (model.name, version, source)
                 }
                 complete = monitor.complete(oldest[version], at)
-                yield Scope(model, version, config.costs, windows, totals, errors, complete, pasts)
+                yield Scope(model, version, config.costs, windows, totals, errors, complete, pasts, matured, aged)
+
+    def _since(self, layout: Layout, past: _Past, of: Stretch) -> Profile:
+        """What a window holds that ends now: nothing later is known."""
+        return Profile(layout, past.sums.since(self._grid.place(of.first)))
+
+    def _between(self, layout: Layout, past: _Past, of: Stretch) -> Profile:
+        return Profile(layout, past.sums.between(*map(self._grid.place, of)))
 
     def past(self, model: str, stretch: Stretch) -> Profile:
         """The sum over all versions of what lies in `stretch`."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from exporter.ingest.ledger import Ledger, Settled
+from exporter.ingest.ledger import Ledger, Settled, Settlement
 from exporter.ingest.records import Sorted
 from exporter.profile.batch import Predictions, Report, Scored
-from exporter.profile.columns import Codes, Floats, TextColumn
+from exporter.profile.columns import Codes, Column, Floats, TextColumn
 from exporter.profile.kernel import Kernel
 from exporter.profile.packed import Packed
 from exporter.windows import Starts
@@ -21,6 +21,7 @@ Key = tuple[str, str, int]  # model, version, start of the period
 ErrorKey = tuple[str, str, str, str]  # model, version, error, and who tells: `records` or `reports`
 Period = Callable[[Floats, Floats], Starts]
 """The period of each record, by its time and by when it was known; an outcome counts at its prediction's time."""
+Labelled = Callable[[Scored, Column, Floats | None, Codes | None, int], Floats]
 _NUMBERS_AT_ONCE = 2_000_000  # 16 MB of float64: bounds a batch that is spread over many periods
 _MAX_ERRORS = 50  # names of errors of one version; instrumentation guides ask to think again from 100 series on
 _MAX_ERROR = 128  # characters of an error's name
@@ -67,13 +68,8 @@ class Admitted:
 
     delta: Delta
     predictions: list[tuple[str, Predictions, Scored]] = field(default_factory=list)
-    settled: list[tuple[str, Settled]] = field(default_factory=list)
+    settlements: list[tuple[str, Settlement]] = field(default_factory=list)
     reports: list[tuple[str, Report]] = field(default_factory=list)
-
-    def settle(self, model: str, settled: Settled | None) -> None:
-        """Note predictions whose outcome is known."""
-        if settled is not None:
-            self.settled.append((model, settled))
 
 
 class Engine:
@@ -110,9 +106,10 @@ class Engine:
         for model, several in records.outcomes.items():
             for outcomes in several:
                 admitted.delta.saw(model, float(outcomes.ts.max()))
-                settled, repeated = self._ledger.settle(model, outcomes)
-                admitted.delta.refuse("outcome", "duplicate_outcome", repeated)
-                admitted.settle(model, settled)
+                settlement = self._ledger.settle(model, outcomes)
+                admitted.delta.refuse("outcome", "duplicate_outcome", settlement.repeated)
+                admitted.delta.refuse("outcome", "superseded_outcome", settlement.superseded)
+                admitted.settlements.append((model, settlement))
         for model, reports in records.reports.items():
             self._admit_reports(model, reports, admitted)
         return admitted
@@ -128,22 +125,28 @@ class Engine:
                 if part.label is not None:
                     matrix += kernel.labelled(part, outputs, groups, len(keys))
                 _add_all(delta, keys, matrix)
-        for model, settled in admitted.settled:
-            self._count_settled(model, settled, period, delta)
+        for model, settlement in admitted.settlements:
+            self._count_settlement(model, settlement, period, delta)
         for model, report in admitted.reports:
             ts = np.array([report.ts])
             start = int(period(ts, ts)[0])
             delta.add((model, report.version, start), self._kernels[model].reports([report]))
         return delta
 
-    def _count_settled(self, model: str, settled: Settled, period: Period, delta: Delta) -> None:
-        kernel, scored = self._kernels[model], settled.scored
-        starts = period(scored.ts, scored.ts + settled.delay)
-        for keys, groups, rows in _grouped(model, settled.version, starts, kernel.layout.size):
-            label, delay, part = settled.label, settled.delay, scored
-            if rows is not None:
-                label, delay, part = label.take(rows), delay[rows], scored.take(rows)
-            _add_all(delta, keys, kernel.outcomes(part, label, delay, groups, len(keys)))
+    def _count_settlement(self, model: str, settlement: Settlement, period: Period, delta: Delta) -> None:
+        """Count first labels; of corrected ones, add the new and take back the old, which both are known by the new."""
+        kernel, first, corrected = self._kernels[model], settlement.first, settlement.corrected
+        if first is not None:
+            self._labelled(model, first, period(first.scored.ts, first.known), delta, kernel.outcomes)
+        if corrected is not None and settlement.replaced is not None:
+            starts = period(corrected.scored.ts, corrected.known)
+            self._labelled(model, corrected, starts, delta, kernel.corrections)
+            self._labelled(model, settlement.replaced, starts, delta, kernel.replaced)
+
+    def _labelled(self, model: str, settled: Settled, starts: Starts, delta: Delta, count: Labelled) -> None:
+        for keys, groups, rows in _grouped(model, settled.version, starts, self._kernels[model].layout.size):
+            part = settled if rows is None else settled.take(rows)
+            _add_all(delta, keys, count(part.scored, part.label, part.delay, groups, len(keys)))
 
     def _admit_predictions(self, model: str, batch: Predictions, admitted: Admitted) -> None:
         kernel, delta = self._kernels[model], admitted.delta
@@ -160,7 +163,7 @@ class Engine:
         delta.errors.update(self.errors_of(model, batch))
         scored = kernel.scored(batch)
         admitted.predictions.append((model, batch, scored))
-        admitted.settle(model, self._ledger.remember(model, batch, scored, ~kernel.unlabelled(batch)))
+        admitted.settlements.append((model, self._ledger.remember(model, batch, scored)))
 
     def _admit_reports(self, model: str, reports: list[Report], admitted: Admitted) -> None:
         for report in reports:

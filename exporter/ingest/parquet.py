@@ -1,7 +1,7 @@
 """Parquet to columns, row group by row group.
 
-Columns are those of the record format; features stand in a struct `features` or in columns named `features.NAME`. A
-missing `kind` means predictions, a missing `model` the only configured one.
+Columns are those of the record format; features stand in a struct `features` or in columns named `features.NAME`, and
+so do `segments`. A missing `kind` means predictions, a missing `model` the only configured one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ from exporter.profile.columns import (
 )
 
 PART = 122_880  # rows; DuckDB's row group too: enough that calls cost nothing, and few enough for two threads to share
-_PREFIX = "features."
+_FEATURE, _SEGMENT = "features.", "segments."
 
 
 class ParquetReader:
@@ -75,8 +75,10 @@ class ParquetReader:
         return read, metadata.num_row_groups
 
     def _columns_of(self, schema: pa.Schema) -> list[str]:
-        flat = {f"{_PREFIX}{name}" for name in self._schema.names}
-        chosen = [name for name in schema.names if name in self._wanted or name in flat or name == "features"]
+        flat = {f"{_FEATURE}{name}" for name in self._schema.names}
+        flat |= {f"{_SEGMENT}{name}" for name in self._schema.segments}
+        nested = {"features", "segments"} if self._schema.segments else {"features"}
+        chosen = [name for name in schema.names if name in self._wanted | flat | nested]
         if "ts" not in chosen:
             raise DataError("no column `ts`; a log in Parquet has the record format's columns")
         return chosen
@@ -85,8 +87,8 @@ class ParquetReader:
         """The table's rows as records."""
         rows = table.num_rows
         read = {name: combined(table.column(name)) for name in table.column_names}
-        if "features" in read:
-            read |= unnested(read.pop("features"))
+        for name in {"features", "segments"} & read.keys():
+            read |= unnested(name, read.pop(name))
 
         def text(name: str, default: str | None = None) -> TextColumn:
             if name in read:
@@ -105,8 +107,10 @@ class ParquetReader:
             numbers={name: number(name) for name in NUMBERS},
             texts={name: text(name) for name in TEXTS},
             objects={name: _objects(read[name]) for name in OBJECTS if name in read and read[name].null_count < rows},
-            features={name: self._feature(name, read[_PREFIX + name]) for name in self._schema.names
-                      if _PREFIX + name in read},
+            features={name: self._feature(name, read[_FEATURE + name]) for name in self._schema.names
+                      if _FEATURE + name in read},
+            segments={name: text_column(read[_SEGMENT + name]) for name in self._schema.segments
+                      if _SEGMENT + name in read},
         )  # fmt: skip
 
     def _feature(self, name: str, array: pa.Array) -> Column:
@@ -121,13 +125,13 @@ def _no_numbers(rows: int) -> NumericColumn:
     return NumericColumn(np.zeros(rows), np.ones(rows, dtype=bool))
 
 
-def unnested(features: pa.Array) -> dict[str, pa.Array]:
+def unnested(name: str, struct: pa.Array) -> dict[str, pa.Array]:
     """Each field of a struct as a column, null where the struct is; none of a column that holds nothing at all."""
-    if pa.types.is_null(features.type):
+    if pa.types.is_null(struct.type):
         return {}
-    if not pa.types.is_struct(features.type):
-        raise DataError(f"column `features` is a {features.type}; make it a struct, or columns named `features.NAME`")
-    return {f"{_PREFIX}{field.name}": pc.struct_field(features, field.name) for field in features.type}
+    if not pa.types.is_struct(struct.type):
+        raise DataError(f"column `{name}` is a {struct.type}; make it a struct, or columns named `{name}.NAME`")
+    return {f"{name}.{field.name}": pc.struct_field(struct, field.name) for field in struct.type}
 
 
 def timestamps(array: pa.Array) -> Floats:

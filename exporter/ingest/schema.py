@@ -12,14 +12,18 @@ class FeatureSchema:
 
     numeric: frozenset[str]
     category: frozenset[str]
+    segments: frozenset[str] = frozenset()
+    """Keys of the records' `segments` that some model tells apart."""
 
     @classmethod
     def of(cls, baselines: Iterable[Baseline]) -> "FeatureSchema":
         """The union over `baselines`."""
+        baselines = list(baselines)
         features = [feature for baseline in baselines for feature in baseline.features]
         numeric = {feature.name for feature in features if isinstance(feature, NumericFeature)}
         category = {feature.name for feature in features if not isinstance(feature, NumericFeature)}
-        return cls(frozenset(numeric), frozenset(category))
+        segments = {segment.name for baseline in baselines for segment in baseline.segments}
+        return cls(frozenset(numeric), frozenset(category), frozenset(segments))
 
     @property
     def names(self) -> list[str]:

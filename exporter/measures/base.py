@@ -65,10 +65,19 @@ class Scope:
     errors: Mapping[str, float]
     complete: Collection[str] = ()
     periods: Mapping[str, Past] = field(default_factory=dict)
+    matured: Mapping[str, Profile] = field(default_factory=dict)
+    """The windows that end `outcomes.maturity` ago; what rests on labels looks at these."""
+    aged: Mapping[str, Profile] = field(default_factory=dict)
+    """Predictions between each age and twice that age."""
     compared: "dict[tuple[str, str], tuple[tuple[str, ...], Part]]" = field(default_factory=dict, repr=False)
     """Names and comparison of what drift looks at, by kind and window, once `drift.compare` has seen the scope."""
     multivariate: "dict[str, Drift]" = field(default_factory=dict, repr=False)
     """By window, once asked for: two measures look at it."""
+
+    @property
+    def labelled(self) -> Mapping[str, Profile]:
+        """The windows that what rests on labels looks at."""
+        return self.matured or self.windows
 
     @property
     def reference(self) -> Profile:

@@ -12,7 +12,6 @@ from exporter.measures.distribution import (
     prediction_distribution,
     reference_features,
 )
-from exporter.profile.layout import Profile
 from exporter.stats import concept, significance
 from exporter.stats.result import NotEnoughData
 
@@ -24,7 +23,7 @@ _OUTPUTS = {names.PREDICTION_DRIFT_SCORE: "predictions", names.OUTCOME_DRIFT_SCO
 def compare(scopes: Sequence[Scope]) -> None:
     """Prepare the drift of many scopes in one go: tables of fifty instants cost little more than those of one."""
     for kind, pairs_of in _PAIRS.items():
-        found = [(scope, window, pairs_of(scope, of)) for scope in scopes for window, of in scope.windows.items()]
+        found = [(scope, window, pairs_of(scope, window)) for scope in scopes for window in scope.windows]
         whole = Comparison([pair for _, _, pairs in found for pair in pairs.values()])
         parts = whole.parts([len(pairs) for _, _, pairs in found])
         for (scope, window, pairs), part in zip(found, parts, strict=True):
@@ -37,22 +36,22 @@ def _compared(scope: Scope, kind: str, window: str) -> tuple[tuple[str, ...], Pa
     return scope.compared[kind, window]
 
 
-def _feature_pairs(scope: Scope, profile: Profile) -> dict[str, Pair]:
-    layout = scope.totals.layout
+def _feature_pairs(scope: Scope, window: str) -> dict[str, Pair]:
+    layout, profile = scope.totals.layout, scope.windows[window]
     known = reference_features(layout)
     pairs = {of.name: (known[of.name], feature_distribution(profile, of)) for of in layout.features}
     return {name: pair for name, pair in pairs.items() if _enough(scope, pair)}
 
 
-def _prediction_pairs(scope: Scope, profile: Profile) -> dict[str, Pair]:
-    reference = scope.reference
-    pair = prediction_distribution(reference, reference), prediction_distribution(profile, reference)
+def _prediction_pairs(scope: Scope, window: str) -> dict[str, Pair]:
+    of, reference = prediction_distribution, scope.reference
+    pair = of(reference, reference), of(scope.windows[window], reference)
     return {"": pair} if _enough(scope, pair) else {}
 
 
-def _outcome_pairs(scope: Scope, profile: Profile) -> dict[str, Pair]:
-    reference = scope.reference
-    pair = outcome_distribution(reference, reference), outcome_distribution(profile, reference)
+def _outcome_pairs(scope: Scope, window: str) -> dict[str, Pair]:
+    of, reference = outcome_distribution, scope.reference
+    pair = of(reference, reference), of(scope.labelled[window], reference)
     return {"": pair} if _enough(scope, pair) else {}
 
 
@@ -104,7 +103,7 @@ def measure_concept_drift(scope: Scope) -> Iterator[Sample]:
     """Row 2: did labels come to mean something else? Binary models with scores and labels on both sides."""
     if scope.model.task != "binary" or isinstance(scope.calibration, NotEnoughData):
         return
-    for window, profile in scope.windows.items():
+    for window, profile in scope.labelled.items():
         negative, positive = labels_by_score(profile)
         rows = effective_rows(profile, "labelled", float(negative.sum() + positive.sum()))
         if min(rows, scope.calibration.rows) < scope.model.drift.min_rows:

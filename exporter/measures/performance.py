@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from exporter import names
-from exporter.measures.base import Sample, Scope, effective_rows, histogram, labels_by_score, share
-from exporter.names import DELAY_BOUNDS
+from exporter.measures.base import Sample, Scope, effective_rows, labels_by_score, share
 from exporter.profile.layout import Profile
 from exporter.stats import auc, bounds, calibration, estimation, performance
 from exporter.stats.result import NotEnoughData, Value
@@ -70,22 +69,13 @@ _NO_RATIO = frozenset({"calibration_error"})  # near 0 on the reference, so its 
 
 def measure_performance(scope: Scope) -> Iterator[Sample]:
     """Row 1: how right the model was, how sure that is, and against its baseline."""
-    for window, profile in scope.windows.items():
+    for window, profile in scope.labelled.items():
         values = performance_of(profile)
         for metric, value in values.items():
             yield from scope.gauge(_PERFORMANCE[metric], value, window)
             ratio = _baseline_ratio(metric, value, scope.totals.layout.baseline.performance)
             yield from scope.gauge(names.MODEL_PERFORMANCE_BASELINE_RATIO, ratio, window, metric)
         yield from _bounds(scope, window, profile, values)
-        output = profile.weight - float(profile.part("served")[1])
-        coverage = share(float(profile.part("labelled")[1]), output)
-        yield from scope.gauge(names.MODEL_OUTCOME_COVERAGE_RATIO, coverage, window)
-    labelled = scope.totals.part("labelled")
-    yield from scope.gauge(names.LABELLED_PREDICTIONS_TOTAL, labelled[1])
-    if scope.model.task != "regression":
-        yield from scope.gauge(names.CORRECT_PREDICTIONS_TOTAL, labelled[3])
-    delay = histogram(DELAY_BOUNDS, scope.totals.part("delay"))
-    yield Sample(names.MODEL_OUTCOME_DELAY_SECONDS, (scope.model.name, scope.version), delay)
 
 
 def _baseline_ratio(metric: str, value: Value, baseline: Mapping[str, float]) -> Value:

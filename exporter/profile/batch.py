@@ -1,7 +1,7 @@
 """What the kernel counts: columns of the valid predictions, outcomes and counts records of one model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,7 @@ class Predictions:
     cost: Floats
     error: TextColumn
     ids: pa.Array | None
+    segments: Mapping[str, TextColumn] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -57,6 +58,7 @@ class Predictions:
             cost=self.cost[index],
             error=self.error.take(index),
             ids=None if self.ids is None else self.ids.take(index_array(_positions(index))),
+            segments={name: column.take(index) for name, column in self.segments.items()},
         )
 
 
@@ -102,7 +104,10 @@ class Scored:
     """The score of a binary model, the prediction of a regression; NaN where there is none."""
     ts: Floats
     weight: Floats
+    segments: Codes | None = None
+    """Each row's cells in all of the model's segments, as one whole number; None where it has no segments."""
 
     def take(self, index: NDArray[np.intp] | Mask) -> "Scored":
         """The rows that `index` (a mask or positions) selects."""
-        return Scored(self.cell[index], self.value[index], self.ts[index], self.weight[index])
+        segments = None if self.segments is None else self.segments[index]
+        return Scored(self.cell[index], self.value[index], self.ts[index], self.weight[index], segments)

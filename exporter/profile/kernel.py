@@ -20,6 +20,7 @@ from exporter.profile.inputs import input_codes
 from exporter.profile.layout import Layout, feature_part
 from exporter.profile.moments import MomentSums
 from exporter.profile.outputs import output_of
+from exporter.profile.segments import SegmentCounter
 
 _LATENCY = Binner(np.nextafter(LATENCY_BOUNDS, np.inf))  # a Prometheus bucket holds its own upper bound
 _DELAY = Binner(np.nextafter(DELAY_BOUNDS, np.inf))
@@ -32,6 +33,7 @@ class Kernel:
         self.model = model
         self.layout = layout
         self._output = output_of(model, layout)
+        self._segments = SegmentCounter(layout)
         self._features = {
             feature: NumericCells(feature) if isinstance(feature, NumericFeature) else CategoryCells(feature)
             for feature in layout.features
@@ -42,7 +44,8 @@ class Kernel:
     def scored(self, batch: Predictions) -> Scored:
         """Each row's cell in the output part, -1 where the request failed; and its value."""
         cell, value = self._output.cells(batch)
-        return Scored(np.where(batch.failed, -1, cell), value, batch.ts, batch.weights)
+        cell = np.where(batch.failed, -1, cell)
+        return Scored(cell, value, batch.ts, batch.weights, self._segments.codes(batch))
 
     def predictions(self, batch: Predictions, scored: Scored, groups: Codes | None, count: int) -> Floats:
         """Counts of shape (count, layout.size): rows, features, outputs, latency, cost."""
@@ -60,6 +63,26 @@ class Kernel:
 
     def outcomes(self, scored: Scored, label: Column, delay: Floats | None, groups: Codes | None, count: int) -> Floats:
         """Counts of shape (count, layout.size) of labelled predictions; rows that predicted nothing count nowhere."""
+        matrix = self._labels(scored, label, delay, groups, count)
+        at = self.layout.slices
+        matrix[:, at["first_labelled"].start : at["first_labelled"].stop - 1] = matrix[:, at["labelled"]][:, [1, 3]]
+        matrix[:, at["first_delay"]] = matrix[:, at["delay"]]
+        return matrix
+
+    def corrections(
+        self, scored: Scored, label: Column, delay: Floats | None, groups: Codes | None, count: int
+    ) -> Floats:
+        """Counts as of `outcomes`, of labels that take the place of those in `replaced`."""
+        matrix = self._labels(scored, label, delay, groups, count)
+        at = self.layout.slices
+        matrix[:, at["first_labelled"].stop - 1] = matrix[:, at["labelled"].start + 1]
+        return matrix
+
+    def replaced(self, scored: Scored, label: Column, delay: Floats | None, groups: Codes | None, count: int) -> Floats:
+        """What takes labels back that counted before, all but that they came."""
+        return -self._labels(scored, label, delay, groups, count)
+
+    def _labels(self, scored: Scored, label: Column, delay: Floats | None, groups: Codes | None, count: int) -> Floats:
         known = scored.cell >= 0
         if not known.all():
             scored, label, groups, delay = _kept(known, scored, label, groups, delay)
@@ -67,6 +90,7 @@ class Kernel:
         with np.errstate(over="ignore"):
             correct = self._output.add(add, scored, label)
             add.sums("labelled", np.ones(len(weight)), weight, weight**2, weight * correct)
+            self._segments.add_outcomes(add, scored, label, correct)
             if delay is not None:
                 add.histogram("delay", _DELAY, delay, weight)
         return add.matrix
@@ -114,6 +138,7 @@ class Kernel:
         sure = known & np.isfinite(batch.confidence)
         unsure = sure & (batch.confidence < self.model.low_confidence)
         add.sums("unsure", batch.weights * unsure, batch.weights * sure)
+        self._segments.add_predictions(add, batch, scored, sure, unsure)
 
 
 def _kept(

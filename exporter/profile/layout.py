@@ -19,6 +19,8 @@ from exporter.profile.scorebins import CELLS as SCORE_CELLS
 
 CONFIDENCE_CELLS = 20
 INPUT_CELLS = 1_024  # the noise of what is read from them falls with their square root
+SCORES_AS_ONE = 2  # score cells that a segment counts as one: half the state, and an AUC still right to some 1e-3
+SEGMENT_SCORE_CELLS = SCORE_CELLS // SCORES_AS_ONE
 CALIBRATION_CELLS = 10  # equal-width score bins, as in Guo et al. 2017
 
 Shape = tuple[int, ...]
@@ -34,7 +36,7 @@ class Layout:
     def shapes(self) -> dict[str, Shape]:
         """Each part's shape, in the vector's order."""
         features = {feature_part(feature.name): (feature.cells,) for feature in self.baseline.features}
-        return {**_COMMON, **self._output_shapes(), **self._moment_shapes(), **features}
+        return {**_COMMON, **self._output_shapes(), **self._moment_shapes(), **features, **self._segment_shapes()}
 
     def _moment_shapes(self) -> dict[str, Shape]:
         """Sums by feature, and products and gaps by pair: the upper triangle of a symmetric matrix, row by row."""
@@ -43,6 +45,22 @@ class Layout:
         features = len(self.baseline.moments.features)
         pairs = features * (features + 1) // 2
         return {"moment_sums": (features,), "moment_products": (pairs,), "moment_gaps": (pairs,)}
+
+    def _segment_shapes(self) -> dict[str, Shape]:
+        """What is told by segment, value first: a small part of what is told of the whole, and nothing of features."""
+        match self.baseline.task:
+            case "binary":
+                scores = (2, SEGMENT_SCORE_CELLS + 1)  # predicted class, or label; score cell, the last for no score
+                shapes: dict[str, Shape] = {"output": scores, "outcome": scores}
+            case "multiclass":
+                shapes = {"output": (len(self.baseline.classes) + 1,)}
+            case "regression":
+                shapes = {"output": (self.output_bins.cells,), "losses": (2,)}  # sums of weight, absolute error
+        return {
+            segment_part(segment.name, part): (len(segment.labels), *shape)
+            for segment in self.baseline.segments
+            for part, shape in {**_PER_SEGMENT, **shapes}.items()
+        }
 
     def _output_shapes(self) -> dict[str, Shape]:
         match self.baseline.task:
@@ -101,6 +119,8 @@ class Layout:
 _COMMON: dict[str, Shape] = {
     "rows": (3,),  # records, sum of weights, sum of squared weights
     "labelled": (4,),  # the same of labelled ones, and the weight of those that were right
+    "first_labelled": (3,),  # weights that only grow: labelled ones, of those right by their first label, corrections
+    "first_delay": (len(DELAY_BOUNDS) + 2,),  # of first labels alone; `delay` is of those that count
     "unsure": (2,),  # weight of low-confidence predictions, of those whose confidence is known
     "served": (2,),  # weight of prediction records, of those with an error
     "inputs": (INPUT_CELLS,),  # weight of rows by hash of their features
@@ -110,6 +130,19 @@ _COMMON: dict[str, Shape] = {
     "cost": (2,),  # sum in USD, weight of records that carry it
     "delay": (len(DELAY_BOUNDS) + 2,),
 }
+
+
+_PER_SEGMENT: dict[str, Shape] = {
+    "rows": (2,),  # sums of weights and of squared weights
+    "labelled": (3,),  # the same of labelled ones, and the weight of those that were right
+    "unsure": (2,),  # weight of low-confidence predictions, of those whose confidence is known
+    "failed": (1,),  # weight of records with an error
+}
+
+
+def segment_part(name: str, part: str) -> str:
+    """The part that counts the same as `part`, by the values of the segment called `name`."""
+    return f"segment:{part}:{name}"
 
 
 def feature_part(name: str) -> str:

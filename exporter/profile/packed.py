@@ -20,7 +20,7 @@ class Packed:
     @classmethod
     def of(cls, vector: Floats) -> "Packed":
         """The non-zero cells of `vector`."""
-        places = np.flatnonzero(vector)
+        places = np.flatnonzero(vector != 0)  # comparing first is several times faster
         return cls(places.astype(np.uint32), vector[places])
 
     def to_bytes(self) -> bytes:

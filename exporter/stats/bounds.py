@@ -20,6 +20,7 @@ from exporter.stats.result import Z_95, Interval, NotEnoughData
 KOLMOGOROV_95 = 1.3581015157406196  # the 95 % quantile of Kolmogorov's limit law, which z does not move
 EXACT_BELOW = 1e4  # above, the root of a noncentral chi-square is normal to four digits, and its inverse is slow
 NORMAL_ABOVE = 6.0  # standard deviations, beyond which tails of 1e-9 are lost to rounding in the inverse
+ROUNDING = 1e-6  # of a row: a cell of one row, taken away, must be empty, as its logarithm is another than a crumb's
 LEAST_STEP = 1e-6  # of the jackknife, above a millionth of the rows: its square must not drown in rounding
 
 
@@ -213,7 +214,8 @@ def _jackknife(method: str, p: Floats, q: Floats, n: Floats, m: Floats) -> tuple
 def _lessened(share: Floats, rows: Floats) -> Floats:
     """The shares without one row of each cell in turn: (tables, cells) in, (tables, cells, cells) out."""
     step = np.maximum(1 / rows, LEAST_STEP)[:, None, None]
-    result: Floats = np.maximum(share[:, None, :] - step * np.eye(share.shape[-1]), 0.0)
+    left = share[:, None, :] - step * np.eye(share.shape[-1])
+    result: Floats = np.where(left > step * ROUNDING, left, 0.0)
     return result
 
 

@@ -56,8 +56,11 @@ class Service(Protocol):
         """The counts behind the numbers of one model, or of all; KeyError for an unknown model."""
 
 
-def create_app(service: Service, *, runbook: Path | bytes | None = None) -> Starlette:
-    """The application over `service`; `runbook` is the page behind the alerts' links, as bytes or a file to read."""
+def create_app(service: Service, *, runbook: Path | bytes | None = None, more: Sequence[Route] = ()) -> Starlette:
+    """The application over `service`, with `more` routes than those of the pages here.
+
+    `runbook` is the page behind the alerts' links, as bytes or a file to read.
+    """
     pages = _Pages(service, runbook)
     routes = [
         Route("/", pages.landing),
@@ -67,6 +70,7 @@ def create_app(service: Service, *, runbook: Path | bytes | None = None) -> Star
         Route("/-/reload", pages.reload, methods=["POST", "PUT"]),
         Route("/debug", pages.debug),
         Route("/runbook", pages.runbook),
+        *more,
     ]
     return Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_allowed})
 

@@ -12,6 +12,7 @@ TARGET = {"job": "prediction", "instance": "exporter:9750"}
 MODEL = {"model_name": "churn & co", "model_version": "v2"}
 WINDOWED = {**MODEL, "window": "1d"}
 FEATURE = {**WINDOWED, "feature": "temp"}
+ORIGIN = {"segment": "origin", "value": 'J"FK'}
 
 Labels = dict[str, str]
 
@@ -72,6 +73,15 @@ def feature_drift(degree: str, bad: float, good: float) -> Case:
 def unusual(score: float) -> tuple[Series, ...]:
     labels = FEATURE | {"method": "psi"}
     return (gauge(names.FEATURE_DRIFT_SCORE, labels, score), gauge(names.FEATURE_DRIFT_THRESHOLD, labels, 0.04))
+
+
+def segment(upper: float, whole: float, window: str = "1d") -> tuple[Series, ...]:
+    labels = {**MODEL, "window": window}
+    return (
+        gauge(names.SEGMENT_ACCURACY_UPPER, labels | ORIGIN, upper),
+        gauge(names.SEGMENT_ACCURACY_UPPER, labels | ORIGIN | {"value": "LGA"}, 0.95),
+        gauge(names.MODEL_ACCURACY_LOWER, labels, whole),
+    )
 
 
 def part_of(part: Family, whole: Family, more: Labels, share: float) -> tuple[Series, ...]:
@@ -211,6 +221,14 @@ CASES = (
         (PROMISED, *promises(4)),
         TARGET | NAMED | {"objective": "valid_inputs"},
     ),
+    Case(
+        "PredictionSegmentAccuracyLow",
+        10,
+        segment(0.8, 0.875),
+        segment(0.8125, 0.8625),
+        TARGET | WINDOWED | ORIGIN,
+        "80%",
+    ),
     Case("PredictionFeatureBroken", 10, broken(0.25), broken(0.5), TARGET | FEATURE | {"window": "1h"}, "25%"),
     simple("PredictionFeatureIncomplete", 10, names.FEATURE_COMPLETENESS, FEATURE, 0.9875, 0.99, "98.75%"),
     ratio(
@@ -229,6 +247,7 @@ CASES = (
         0.002,
         0.001,
     ),
+    simple("PredictionLogIncomplete", 10, names.PREDICTION_LOG_COMPLETENESS_RATIO, WINDOWED, 0.98, 0.99, "98%"),
     Case("PredictionLatencyHigh", 6, latency(0), latency(0.96), JOB | MODEL, "242.5ms", memory=5),
     ratio(
         "PredictionErrorsHigh",
@@ -275,6 +294,7 @@ CASES = (
     Case("PredictionExporterAbsent", 5, (), (BUILD,), {}),
     Case("PredictionExporterDown", 5, (BUILD, gauge(names.UP, {}, 0)), (BUILD, gauge(names.UP, {}, 1)), TARGET),
     simple("PredictionIngestionFailed", 5, names.INGESTION_SUCCESS, {}, 0, 1),
+    simple("PredictionArchiveFailed", 5, names.ARCHIVE_SUCCESS, {}, 0, 1),
     simple("PredictionDriftCheckStale", 6, names.LAST_EVALUATION_TIMESTAMP_SECONDS, {}, -DAY, 9 * DAY, "1d 0h 6m 0s"),
     Case(
         "PredictionDriftCheckAbsent",
@@ -309,4 +329,13 @@ CASES = (
         memory=60,
     ),
     simple("PredictionConfigReloadFailed", 5, names.CONFIG_LAST_RELOAD_SUCCESSFUL, {}, 0, 1),
+    Case(
+        "PredictionIntakeFailing",
+        6,
+        (gauge(names.INTAKE_REQUESTS_TOTAL, {"code": "503"}, Rate(1)),),
+        (gauge(names.INTAKE_REQUESTS_TOTAL, {"code": "503"}, Rate(0)),),
+        TARGET | {"code": "503"},
+        memory=5,
+    ),
+    simple("PredictionIntakeSpoolHigh", 5, names.INTAKE_SPOOL_BYTES, {}, 0.875 * 2**30, 0.75 * 2**30, "896Mi"),
 )

@@ -60,7 +60,8 @@ def test_every_alert_is_held_graded_told_and_linked(config: Config) -> None:
         assert notes["summary"]
         assert notes["description"] != notes["summary"]
         assert notes["runbook_url"] == f"{config.alerting.runbook_url}#{name}"
-        assert notes["dashboard_url"].startswith(f"{config.alerting.dashboard_url}/d/prediction-model")
+        page = "prediction-feature" if "labels.feature" in notes["dashboard_url"] else "prediction-model"
+        assert notes["dashboard_url"].partition("?")[0] == f"{config.alerting.dashboard_url}/d/{page}"
         assert [
             page.count(heading) for page, heading in zip(pages, (f"### {name}\n", f'id="{name}"'), strict=True)
         ] == [1, 1]
@@ -88,9 +89,9 @@ def test_an_alert_that_code_names_exists() -> None:
 
 
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-SYNTAX = re.compile(r"\{[^}]*\}|\[[^\]]*\]|\b(?:without|by|on|ignoring) \([^)]*\)|offset \w+")
+SYNTAX = re.compile(r"\{[^}]*\}|\[[^\]]*\]|\b(?:without|by|on|ignoring|group_left) \([^)]*\)|offset \w+")
 FUNCTIONS = {"sum", "avg", "rate", "increase", "absent", "time", "vector", "histogram_quantile", "label_replace"}
-FUNCTIONS |= {"present_over_time", "sum_over_time", "avg_over_time", "clamp_min", "and", "or", "unless"}
+FUNCTIONS |= {"present_over_time", "sum_over_time", "avg_over_time", "clamp_min", "min", "and", "or", "unless"}
 OF_OTHERS = {names.UP, names.ALERTMANAGER_NOTIFICATIONS_TOTAL}
 
 

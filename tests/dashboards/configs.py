@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dashboards.model import model_dashboard
-from dashboards.panels import to_json
+from dashboards.build import dashboards
 from exporter.config import Config, load_config, parse_config
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +18,7 @@ HEAD = "log: [{path: logs/*.ndjson}]\nmodels:\n"
 MIXED = (
     HEAD
     + """
-  - {name: delay, task: binary, baseline: b.json}
+  - {name: delay, task: binary, baseline: b.json, segments: [origin], drift: {periods: [previous]}}
   - {name: topic-1.0, task: multiclass, baseline: b.json, thresholds: {auc: 0.8, feature_drift: {severe: 0.5}}}
   - {name: 'pri"ce', task: regression, baseline: b.json, thresholds: {accuracy: 0.1}}
 """
@@ -38,9 +38,17 @@ def configs() -> dict[str, Config]:
     }
 
 
-def built(name: str) -> Json:
-    """The dashboard of a configuration, as Grafana gets it."""
-    return to_json(model_dashboard(configs()[name]))
+FLEET, MODEL, FEATURE = UIDS = ("prediction-fleet", "prediction-model", "prediction-feature")
+
+
+def built(name: str, uid: str = MODEL) -> Json:
+    """A dashboard of a configuration, as Grafana gets it."""
+    return _built(name)[uid]
+
+
+@cache
+def _built(name: str) -> dict[str, Json]:
+    return {one["uid"]: one for one in dashboards(configs()[name])}
 
 
 def panels(dashboard: Json) -> Iterator[Json]:
@@ -70,5 +78,5 @@ def expressions(dashboard: Json) -> list[str]:
 
 def plain(expr: str) -> str:
     """The expression with Grafana's variables filled in, as Prometheus receives it."""
-    filled = expr.replace("$__rate_interval", "5m").replace("$__range", "1d")
-    return re.sub(r"\$(model|version|window)\b", "some", filled)
+    filled = expr.replace("$__rate_interval", "5m").replace("$__range", "1d").replace("$__interval", "1m")
+    return re.sub(r"\$(model|version|window|feature)\b", "some", filled)

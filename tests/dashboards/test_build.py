@@ -10,7 +10,7 @@ from dashboards.build import dashboard_files
 from dashboards.cli import main
 from exporter.config import load_config
 
-from .configs import FLIGHTS, GENERATED, OF_FLIGHTS, PRODUCTION, configs
+from .configs import FLIGHTS, GENERATED, OF_FLIGHTS, PRODUCTION, UIDS, configs
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
@@ -44,15 +44,17 @@ def test_building_twice_writes_the_same_bytes(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_a_file_is_sorted_json_that_ends_in_a_newline() -> None:
-    [text] = dashboard_files(configs()["production"]).values()
-    assert text == json.dumps(json.loads(text), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    for text in dashboard_files(configs()["production"]).values():
+        assert text == json.dumps(json.loads(text), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def test_a_file_is_of_grafana_s_current_schema() -> None:
-    [text] = dashboard_files(configs()["flights"]).values()
-    dashboard = json.loads(text)
-    assert (dashboard["schemaVersion"], dashboard["uid"]) == (42, "prediction-model")
-    assert not {"__inputs", "rows", "style", "hideControls", "sharedCrosshair", "gnetId"} & set(dashboard)
+    files = dashboard_files(configs()["flights"])
+    assert list(files) == [f"{uid}.json" for uid in UIDS]
+    for name, text in files.items():
+        dashboard = json.loads(text)
+        assert (dashboard["schemaVersion"], f"{dashboard['uid']}.json") == (42, name)
+        assert not {"__inputs", "rows", "style", "hideControls", "sharedCrosshair", "gnetId"} & set(dashboard)
 
 
 def test_a_stale_file_fails_the_check_and_is_named(

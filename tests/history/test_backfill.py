@@ -27,7 +27,8 @@ OWN = {
     names.STATISTIC_DURATION_SECONDS, names.RECORDS_TOTAL, names.REJECTED_RECORDS_TOTAL, names.LOG_BYTES_TOTAL,
 }  # fmt: skip
 PERIODS = CONFIG.replace("drift: {min_rows: 5}", "drift: {min_rows: 5, window: 1d, periods: [previous]}")
-SETTINGS = [CONFIG, PERIODS, CONFIG.replace("1h, 1d, 7d", "5m, 1d, 7d")]
+MATURED = CONFIG.replace("drift: {min_rows: 5}", "drift: {min_rows: 5}, outcomes: {maturity: 3h}")
+SETTINGS = [CONFIG, PERIODS, MATURED, CONFIG.replace("1h, 1d, 7d", "5m, 1d, 7d")]
 
 LOG: list[Record] = [
     *(outcome(number) for number in range(3, 300, 14)),  # before their predictions in the file, after them in time
@@ -44,6 +45,7 @@ LOG: list[Record] = [
     counts(600, version="v1", latency_buckets={"0.005": 7, "+Inf": 10}),
     prediction(7),
     prediction(1, model="nobody"),
+    *(outcome(number, label=0, ts=START + 630.0 * number + 5 * HOUR) for number in range(0, 300, 6)),  # corrected
 ]
 
 
@@ -51,8 +53,8 @@ LOG: list[Record] = [
 def log(tmp_path: Path) -> list[str]:
     lines = text(LOG).splitlines(keepends=True)
     (tmp_path / "logs").mkdir()
-    for number in range(3):
-        (tmp_path / f"logs/{number}.ndjson").write_bytes(b"".join(lines[number * 300 : (number + 1) * 300]))
+    for number in range(3):  # corrections apart: evaluation counts none where it reads both at once
+        (tmp_path / f"logs/{number}.ndjson").write_bytes(b"".join(lines[number * 425 : (number + 1) * 425]))
     return [str(tmp_path / "logs/*.ndjson")]
 
 
@@ -97,6 +99,15 @@ def test_an_outcome_counts_from_the_instant_it_was_known(tmp_path: Path) -> None
     assert labelled == [0, 0, 0, 0, 0, 1, 1, 1, 1]
 
 
+def test_a_label_counts_until_it_was_corrected(tmp_path: Path) -> None:
+    small = monitor(tmp_path)
+    labels = [outcome(0, label=label, ts=START + hour * HOUR) for hour, label in ((4, 0), (2, 1))]
+    (tmp_path / "a.ndjson").write_bytes(text([prediction(0, prediction=1), *labels, prediction(800)]))
+    found = replayed(small, [str(tmp_path / "a.ndjson")], START + HOUR, START + 5 * HOUR, HOUR)
+    right = [values(of.samples).get((names.MODEL_ACCURACY.name, "churn", "v1", "1d")) for of in found]
+    assert right == [None, 1, 1, 0, 0]
+
+
 def test_it_equals_what_serving_exported(tmp_path: Path) -> None:
     path = world(tmp_path)
     hours = [[prediction(number) for number in range(120 * hour, 120 * (hour + 1) + 1)] for hour in range(3)]
@@ -104,7 +115,7 @@ def test_it_equals_what_serving_exported(tmp_path: Path) -> None:
     for number, records in enumerate(hours):
         (tmp_path / f"logs/{number}.ndjson").write_bytes(text([*records, *([outcome(3)] if number == 1 else [])]))
         exporter._read()
-        exported.append(exporter._take()[0].samples)
+        exported.append([*exporter._monitor.info(), *exporter._take()[0].samples])
     exporter.stop()
     small = Monitor.load(load_config(path), str(path))
     found = replayed(small, [str(tmp_path / "logs")], START + HOUR, START + 3 * HOUR, HOUR)

@@ -55,11 +55,49 @@ def test_outcomes_find_predictions_of_the_same_piece_whatever_the_order(small: M
     assert part(small, delta, "labelled")[0] == 2
 
 
+OUTCOMES = st.lists(
+    st.builds(lambda number, late, label: outcome(number, ts=START + 600 + late, label=label),
+              st.integers(0, 3), st.integers(0, 1_000), st.integers(0, 1)),
+    unique_by=lambda record: (record["id"], record["ts"]), max_size=12)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(labels=OUTCOMES, cuts=st.sets(st.integers(0, 16), max_size=4), data=st.data())
+def test_of_all_outcomes_the_newest_counts_in_whatever_order_they_come(
+    small: Monitor, labels: list[Record], cuts: set[int], data: st.DataObject
+) -> None:
+    known = [prediction(0), prediction(1), prediction(2, label=1)]
+    order = data.draw(st.permutations([*known, *labels]))
+    bounds = [0, *sorted(cut for cut in cuts if 0 < cut < len(order)), len(order)]
+    found = counted(small, *(order[start:end] for start, end in itertools.pairwise(bounds)))
+    newest = {record["id"]: record for record in sorted(labels, key=lambda record: float(record["ts"]))}
+    expected = counted(small, known, newest.values())
+    for name in ("rows", "labelled", "outcome", "calibration", "losses"):
+        np.testing.assert_allclose(part(small, found, name), part(small, expected, name), atol=1e-12, err_msg=name)
+
+
 def test_repeats_are_refused_and_not_accepted(small: Monitor) -> None:
     delta = counted(small, [prediction(0), prediction(0), outcome(0), outcome(0)], [prediction(0), outcome(0)])
     assert +delta.accepted == {"prediction": 1, "outcome": 1}
     assert delta.rejected == {"duplicate_id": 2, "duplicate_outcome": 2}
     assert part(small, delta, "rows")[0] == 1
+
+
+def test_a_correction_leaves_what_its_last_label_alone_gives(small: Monitor) -> None:
+    labels = [[outcome(number, label=number % 2, ts=START + 9_000 + late) for number in range(10)] for late in (0, 1)]
+    wrong = [outcome(number, label=1 - number % 2) for number in range(10)]
+    records = [prediction(number) for number in range(10)]
+    corrected = counted(small, records, wrong, labels[0], labels[1], wrong)
+    alone = counted(small, records, labels[0])
+    parts = {name: (part(small, corrected, name), part(small, alone, name)) for name in small.layouts["churn"].slices}
+    first = parts.pop("first_labelled")
+    assert parts.pop("first_delay")[0][-1] == 36_000, "an hour each, as of the first labels"
+    for name, (ours, theirs) in parts.items():
+        np.testing.assert_allclose(ours, theirs, atol=1e-12, err_msg=name)
+    assert (first[0][0], first[0][2], first[1][2]) == (10, 10, 0)
+    assert first[0][1] + first[1][1] == 10, "right by the first label, which was the other one"
+    assert (+corrected.accepted)["outcome"] == 20
+    assert corrected.rejected == {"duplicate_outcome": 10, "superseded_outcome": 10}
 
 
 def test_an_outcome_counts_in_the_bucket_of_its_prediction(small: Monitor) -> None:

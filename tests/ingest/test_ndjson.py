@@ -51,7 +51,7 @@ def told(records: Sorted) -> dict[str, Any]:
         "outcomes": sorted(outcomes),
         "ids": sorted(map(str, ids)),
         "versions": sorted(map(str, versions)),
-        "reports": reports,
+        "reports": sorted(reports, key=str),
     }
 
 

@@ -77,18 +77,18 @@ def labels(*ids: str) -> Outcomes:
 
 def test_held_predictions_are_settled_by_the_first_outcome_and_those_after_it_at_once() -> None:
     ledger = TransientLedger(duckdb.connect())
-    ledger.remember("m", batch("a", "b"), scored(2), np.zeros(2, dtype=bool))
-    settled, repeated = ledger.settle("m", labels("a", "c"))
-    assert settled is not None
-    assert (settled.delay.tolist(), repeated) == ([1.0], 0)
-    late = ledger.remember("m", batch("c"), scored(1), np.zeros(1, dtype=bool))
-    assert late is not None
-    assert late.version.decode() == ["v1"]
+    ledger.remember("m", batch("a", "b"), scored(2))
+    settlement = ledger.settle("m", labels("a", "c"))
+    assert settlement.first is not None
+    assert (settlement.first.delay.tolist(), settlement.repeated) == ([1.0], 0)
+    late = ledger.remember("m", batch("c"), scored(1))
+    assert late.first is not None
+    assert late.first.version.decode() == ["v1"]
 
 
 def fail_after(ledger: TransientLedger, outcomes: list[str]) -> None:
     with ledger.trial():
-        ledger.remember("m", batch("b"), scored(1), np.zeros(1, dtype=bool))
+        ledger.remember("m", batch("b"), scored(1))
         if outcomes:
             ledger.settle("m", labels(*outcomes))
         raise duckdb.Error
@@ -97,9 +97,9 @@ def fail_after(ledger: TransientLedger, outcomes: list[str]) -> None:
 @pytest.mark.parametrize("outcomes", [[], ["a", "b"]])
 def test_a_trial_that_fails_leaves_the_ledger_as_it_was(outcomes: list[str]) -> None:
     ledger = TransientLedger(duckdb.connect())
-    ledger.remember("m", batch("a"), scored(1), np.zeros(1, dtype=bool))
+    ledger.remember("m", batch("a"), scored(1))
     with pytest.raises(duckdb.Error):
         fail_after(ledger, outcomes)
-    settled, repeated = ledger.settle("m", labels("a", "b"))
-    assert settled is not None
-    assert (len(settled.delay), repeated) == (1, 0)
+    settlement = ledger.settle("m", labels("a", "b"))
+    assert settlement.first is not None
+    assert (len(settlement.first.delay), settlement.repeated) == (1, 0)

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.ingest import blocks, sources
+from exporter.ingest import lines as block_lines
+from exporter.ingest import sources
+from exporter.ingest.blocks import BULK_FROM
 from exporter.ingest.files import find_files
 from exporter.ingest.sources import LogReader, ahead
 from predlog import PredictionLog
@@ -226,7 +228,7 @@ def test_binary_garbage_is_refused_line_by_line(tmp_path: Path) -> None:
 def test_a_line_above_the_limit_is_refused_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, rest: bytes
 ) -> None:
-    monkeypatch.setattr(blocks, "BLOCK", block)
+    monkeypatch.setattr(block_lines, "BLOCK", block)
     monkeypatch.setattr(sources, "MAX_LINE", 10_000)
     path = tmp_path / "x.ndjson"
     path.write_bytes(some(0, 2) + b"x" * 1_100_000)
@@ -284,10 +286,10 @@ def test_one_shot_reading_takes_a_torn_line_for_a_line(tmp_path: Path) -> None:
 def test_large_and_small_blocks_read_alike(tmp_path: Path) -> None:
     path = tmp_path / "x.ndjson"
     path.write_bytes(some(0, 8_000))
-    assert path.stat().st_size > sources.BULK_FROM
+    assert path.stat().st_size > BULK_FROM
     assert Counter(Follower(path).poll()) == Counter(ids(0, 8_000))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "BLOCK", 64 * 1024)
+        patch.setattr(block_lines, "BLOCK", 64 * 1024)
         assert Follower(path).poll() == ids(0, 8_000)
 
 
@@ -304,7 +306,7 @@ def test_every_record_is_read_exactly_once_however_it_is_cut(
     data = some(0, 25) + b"not json\n\n" + some(25, 28).rstrip(b"\n")
     path = tmp_path_factory.mktemp("cut") / f"x.ndjson{packed}"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "BLOCK", block)
+        patch.setattr(block_lines, "BLOCK", block)
         follower, read, rejected = Follower(path), list[str](), Counter[str]()
         for end in sorted({min(cut, len(data)) for cut in cuts} | {len(data)}):
             content = data[:end] if end == len(data) or not packed else data[: data.rfind(b"\n", 0, end) + 1]

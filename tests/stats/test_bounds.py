@@ -210,3 +210,14 @@ def test_bad_input_is_refused(bad: float) -> None:
         bounds.drift_interval("chi2", [1, 1], [1, 1], 2, 2)
     with pytest.raises(ValueError, match="same row of cells"):
         bounds.drift_interval("psi", [1, 1], [1, 1, 1], 2, 2)
+
+
+def test_a_cell_of_one_row_does_not_widen_the_bounds_without_end() -> None:
+    reference = np.full(10, 2_700.0)
+    current = np.array([1, 5, 56, 103, 177, 0, 8_546, 752, 1, 10_359], dtype=float)
+    interval = bounds.drift_interval("psi", reference, current, reference.sum(), current.sum())
+    rng = np.random.default_rng(7)
+    sides = (rng.multinomial(27_000, reference / 27_000, 300), rng.multinomial(20_000, current / 20_000, 300))
+    drawn = distances.each("psi", *sides)
+    assert isinstance(interval, Interval)
+    assert interval.upper - interval.lower < 3 * (np.quantile(drawn, 0.975) - np.quantile(drawn, 0.025))
