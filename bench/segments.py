@@ -51,7 +51,7 @@ def _stored(monitor: Monitor, path: Path) -> tuple[int, int]:
     for piece in reader.poll():
         records = monitor.sort(piece.records, piece.rejected, time.time())
         with store.transaction():
-            delta = engine.take(records, lambda ts: bucket_starts(ts, 0))
+            delta = engine.take(records, lambda ts, _: bucket_starts(ts, 0))
             store.commit(delta, {piece.identity: piece.position}, piece.size, 0)
     count = "SELECT count(*), sum(octet_length(profile))::BIGINT FROM buckets"
     [row] = store.connection.execute(count).fetchall()

@@ -5,28 +5,31 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
+from typing import Any, Self
 
 import duckdb
 
 from exporter.cohorts import Cohorts
 from exporter.errors import DataError
 from exporter.ingest.blocks import BULK_FROM
-from exporter.ingest.engine import Delta, Engine, Period
+from exporter.ingest.engine import Admitted, Delta, Engine, Period
 from exporter.ingest.files import LogFile, find_files, likely_newest
+from exporter.ingest.records import Sorted
 from exporter.ingest.seen import SeenIds
 from exporter.ingest.sources import LogReader, Piece, given
 from exporter.ingest.transient import TransientLedger
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
+from exporter.profile.columns import Floats
 from exporter.profile.layout import Profile
 from exporter.profile.packed import sum_packed
 from exporter.snapshot import Snapshot, take_snapshot
-from exporter.windows import Stretch, bucket_starts, stretch_starts
+from exporter.windows import Starts, Stretch, bucket_starts, stretch_starts
 
 _THREADS = 2  # that count beside each other; more hold more pieces in memory, and Python's lock lets few work at once
 
@@ -134,21 +137,21 @@ def evaluate(monitor: Monitor, paths: Sequence[str], at: float | None, latest: f
 
 def _count(monitor: Monitor, files: Sequence[LogFile], at: float | None, until: float, latest: float) -> Evaluation:
     """Count `files` in the stretches that windows and periods of `at` need; in buckets when it is not known yet."""
-    period: Period = lambda ts: bucket_starts(ts, 0)  # noqa: E731 - either one or the other
-    if at is not None:
-        period = partial(stretch_starts, bounds=monitor.bounds(at))
+    bounds = None if at is None else monitor.bounds(at)
+
+    def period(ts: Floats, _: Floats) -> Starts:
+        return bucket_starts(ts, 0) if bounds is None else stretch_starts(ts, bounds)
+
     result = Evaluation(monitor, -math.inf if at is None else at)
-    with duckdb.connect(config={"threads": 2}) as connection:
-        job = _Job(monitor, TransientLedger(connection), period, latest, until)
-        with closing(LogReader((), monitor.schema, monitor.only_model, follow=False)) as reader:
-            for file in files:
-                result.absorb(_count_file(job, reader, file))
+    with Job.open(monitor, period, latest, until) as job:
+        for counted in job.files(files):
+            result.absorb(counted)
     return result
 
 
 @dataclass(frozen=True)
-class _Job:
-    """What to do with every piece of the log."""
+class Job:
+    """Reads files whole at full speed: what to do with every piece of the log."""
 
     monitor: Monitor
     ledger: TransientLedger
@@ -157,6 +160,19 @@ class _Job:
     until: float
     seen: SeenIds = field(default_factory=SeenIds)
 
+    @classmethod
+    @contextmanager
+    def open(cls, monitor: Monitor, period: Period, latest: float, until: float, **more: Any) -> Iterator[Self]:
+        """A job with a ledger of its own: records later than `latest` are refused, later than `until` passed over."""
+        with duckdb.connect(config={"threads": 2}) as connection:
+            yield cls(monitor, TransientLedger(connection), period, latest, until, **more)
+
+    def files(self, files: Iterable[LogFile]) -> Iterator[tuple[Delta, int]]:
+        """The delta and bytes of each file."""
+        with closing(LogReader((), self.monitor.schema, self.monitor.only_model, follow=False)) as reader:
+            for file in files:
+                yield self._count_file(reader, file)
+
     @cached_property
     def engine(self) -> Engine:
         """The engine of the whole job."""
@@ -164,7 +180,7 @@ class _Job:
 
     def count(self, pieces: Iterator[Callable[[], Piece]]) -> tuple[Delta, int]:
         """The pieces' delta and bytes; they are made, sorted and counted on two threads, and admitted in turn."""
-        delta, size, due = Delta(), 0, deque[Future[tuple[Delta, int]]]()
+        delta, size, due = self.nothing(), 0, deque[Future[tuple[Delta, int]]]()
         turn = _begun()
 
         def settle() -> None:
@@ -186,31 +202,42 @@ class _Job:
     def _count(self, make: Callable[[], Piece], before: threading.Event, after: threading.Event) -> tuple[Delta, int]:
         try:
             piece = make()
-            records = self.monitor.sort(piece.records, piece.rejected, self.latest, self.until)
+            records = self.sort(piece)
             hashes = self.seen.hashes(records)
             before.wait()
             self.seen.drop_repeated(records, hashes)
             admitted = self.engine.admit(records)
         finally:
             after.set()
-        return self.engine.count(admitted, self.period), piece.size
+        return self.counted(records, admitted), piece.size
+
+    def sort(self, piece: Piece) -> Sorted:
+        """A piece's records, validated."""
+        return self.monitor.sort(piece.records, piece.rejected, self.latest, self.until)
+
+    def nothing(self) -> Delta:
+        """The delta that `counted` ones are added to."""
+        return Delta()
+
+    def counted(self, _: Sorted, admitted: Admitted) -> Delta:
+        """What a piece adds, given its records and what was admitted of them; on any thread."""
+        return self.engine.count(admitted, self.period)
+
+    def _count_file(self, reader: LogReader, file: LogFile) -> tuple[Delta, int]:
+        """Count a file whole at full speed where it can be read so, else in blocks, with each bad line counted."""
+        quick = file.size >= BULK_FROM if file.is_plain else file.is_parquet and file.filesystem is None
+        if quick and not reader.knows(file):
+            for attempt in (reader.stream, reader.salvage) if file.is_plain else (reader.stream,):
+                known = self.seen.copy()
+                try:
+                    with self.ledger.trial():
+                        return self.count(attempt(file))
+                except duckdb.Error:
+                    self.seen.restore(known)
+        return self.count(map(given, reader.read(file)))
 
 
 def _begun() -> threading.Event:
     event = threading.Event()
     event.set()
     return event
-
-
-def _count_file(job: _Job, reader: LogReader, file: LogFile) -> tuple[Delta, int]:
-    """Count a file whole at full speed where it can be read so, else in blocks, with each bad line counted."""
-    quick = file.size >= BULK_FROM if file.is_plain else file.is_parquet and file.filesystem is None
-    if quick and not reader.knows(file):
-        for attempt in (reader.stream, reader.salvage) if file.is_plain else (reader.stream,):
-            known = job.seen.copy()
-            try:
-                with job.ledger.trial():
-                    return job.count(attempt(file))
-            except duckdb.Error:
-                job.seen.restore(known)
-    return job.count(map(given, reader.read(file)))

@@ -289,7 +289,7 @@ class Exporter:
 
     def _buckets(self, newest: float) -> Period:
         fine = self._fine(newest)
-        return lambda ts: bucket_starts(ts, fine)
+        return lambda ts, _: bucket_starts(ts, fine)
 
     def _evaluate(self) -> None:
         started = time.monotonic()

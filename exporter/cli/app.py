@@ -16,6 +16,7 @@ import typer
 from exporter.cli.baseline import baseline_app
 from exporter.cli.common import ConfigPath, Instant, LogPaths, instant
 from exporter.cli.explain import explain
+from exporter.cli.history import backfill, backtest
 from exporter.cli.report import report
 from exporter.config import load_config, parse_duration
 from exporter.errors import ConfigError, PredictionExporterError
@@ -26,6 +27,8 @@ app = typer.Typer(
 app.add_typer(baseline_app, name="baseline")
 app.command()(explain)
 app.command()(report)
+app.command()(backfill)
+app.command()(backtest)
 
 Listen = Annotated[list[str], typer.Option("--web.listen-address", help="[HOST]:PORT; may be repeated.")]
 WebConfig = Annotated[

@@ -18,7 +18,9 @@ from exporter.profile.packed import Packed
 from exporter.windows import Starts
 
 Key = tuple[str, str, int]  # model, version, start of the period
-Period = Callable[[Floats], Starts]
+ErrorKey = tuple[str, str, str, str]  # model, version, error, and who tells: `records` or `reports`
+Period = Callable[[Floats, Floats], Starts]
+"""The period of each record, by its time and by when it was known; an outcome counts at its prediction's time."""
 Labelled = Callable[[Scored, Column, Floats | None, Codes | None, int], Floats]
 _NUMBERS_AT_ONCE = 2_000_000  # 16 MB of float64: bounds a batch that is spread over many periods
 _MAX_ERRORS = 50  # names of errors of one version; instrumentation guides ask to think again from 100 series on
@@ -32,8 +34,7 @@ class Delta:
     profiles: dict[Key, list[Packed]] = field(default_factory=dict)
     accepted: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
-    errors: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    """By model, version, error and source: `records` or `reports`."""
+    errors: Counter[ErrorKey] = field(default_factory=Counter)
     newest: dict[str, float] = field(default_factory=dict)
 
     def add(self, key: Key, vector: Floats) -> None:
@@ -118,7 +119,7 @@ class Engine:
         delta = admitted.delta
         for model, batch, scored in admitted.predictions:
             kernel = self._kernels[model]
-            for keys, groups, rows in _grouped(model, batch.version, period(batch.ts), kernel.layout.size):
+            for keys, groups, rows in _grouped(model, batch.version, period(batch.ts, batch.ts), kernel.layout.size):
                 part, outputs = (batch, scored) if rows is None else (batch.take(rows), scored.take(rows))
                 matrix = kernel.predictions(part, outputs, groups, len(keys))
                 if part.label is not None:
@@ -127,21 +128,22 @@ class Engine:
         for model, settlement in admitted.settlements:
             self._count_settlement(model, settlement, period, delta)
         for model, report in admitted.reports:
-            start = int(period(np.array([report.ts]))[0])
+            ts = np.array([report.ts])
+            start = int(period(ts, ts)[0])
             delta.add((model, report.version, start), self._kernels[model].reports([report]))
         return delta
 
     def _count_settlement(self, model: str, settlement: Settlement, period: Period, delta: Delta) -> None:
-        """Count first labels; of corrected ones, add the new and take back the old."""
-        kernel = self._kernels[model]
-        if settlement.first is not None:
-            self._labelled(model, settlement.first, period, delta, kernel.outcomes)
-        if settlement.corrected is not None and settlement.replaced is not None:
-            self._labelled(model, settlement.corrected, period, delta, kernel.corrections)
-            self._labelled(model, settlement.replaced, period, delta, kernel.replaced)
+        """Count first labels; of corrected ones, add the new and take back the old, which both are known by the new."""
+        kernel, first, corrected = self._kernels[model], settlement.first, settlement.corrected
+        if first is not None:
+            self._labelled(model, first, period(first.scored.ts, first.known), delta, kernel.outcomes)
+        if corrected is not None and settlement.replaced is not None:
+            starts = period(corrected.scored.ts, corrected.known)
+            self._labelled(model, corrected, starts, delta, kernel.corrections)
+            self._labelled(model, settlement.replaced, starts, delta, kernel.replaced)
 
-    def _labelled(self, model: str, settled: Settled, period: Period, delta: Delta, count: Labelled) -> None:
-        starts = period(settled.scored.ts)
+    def _labelled(self, model: str, settled: Settled, starts: Starts, delta: Delta, count: Labelled) -> None:
         for keys, groups, rows in _grouped(model, settled.version, starts, self._kernels[model].layout.size):
             part = settled if rows is None else settled.take(rows)
             _add_all(delta, keys, count(part.scored, part.label, part.delay, groups, len(keys)))
@@ -158,7 +160,7 @@ class Engine:
             batch = batch.take(fresh)
         if batch.rows == 0:
             return
-        self._count_errors(model, batch, delta)
+        delta.errors.update(self.errors_of(model, batch))
         scored = kernel.scored(batch)
         admitted.predictions.append((model, batch, scored))
         admitted.settlements.append((model, self._ledger.remember(model, batch, scored)))
@@ -170,9 +172,7 @@ class Engine:
                 continue
             admitted.delta.saw(model, report.ts)
             admitted.reports.append((model, report))
-            for error, count in report.errors.items():
-                name = self._error_name(model, report.version, error)
-                admitted.delta.errors[model, report.version, name, "reports"] += count  # type: ignore[assignment]  # weighted
+            admitted.delta.errors.update(self.reported_errors(model, report))
 
     def _of_known_versions(self, model: str, batch: Predictions, delta: Delta) -> Predictions:
         """The rows of versions that are known or may still become so; a flood of versions is refused."""
@@ -199,14 +199,25 @@ class Engine:
         known.add(name)
         return name
 
-    def _count_errors(self, model: str, batch: Predictions, delta: Delta) -> None:
+    def reported_errors(self, model: str, report: Report) -> Counter[ErrorKey]:
+        """The requests that failed by a report's word, by the names that its version's errors have here."""
+        errors: Counter[ErrorKey] = Counter()
+        for error, count in report.errors.items():
+            name = self._error_name(model, report.version, error)
+            errors[model, report.version, name, "reports"] += count  # type: ignore[assignment]  # weighted
+        return errors
+
+    def errors_of(self, model: str, batch: Predictions) -> Counter[ErrorKey]:
+        """The weight of the failed requests of a batch whose versions are known."""
+        errors: Counter[ErrorKey] = Counter()
         failed, names = np.flatnonzero(batch.failed), len(batch.error.texts)
         pairs, place = np.unique(batch.version.codes[failed] * names + batch.error.codes[failed], return_inverse=True)
         counts = np.bincount(place, weights=batch.weights[failed], minlength=len(pairs))
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
             version = str(batch.version.texts[pair // names])
             error = self._error_name(model, version, batch.error.texts[pair % names] or "")
-            delta.errors[model, version, error, "records"] += count
+            errors[model, version, error, "records"] += count
+        return errors
 
 
 def _grouped(

@@ -90,6 +90,11 @@ class Settled:
     label: Column
     delay: Floats
 
+    @property
+    def known(self) -> Floats:
+        """When each label was known: its own time, and the prediction's where that is later or alone is known."""
+        return self.scored.ts + np.where(np.isnan(self.delay), 0.0, self.delay)
+
     def take(self, rows: NDArray[Any]) -> "Settled":
         """The rows that `rows` (a mask or positions) selects."""
         return Settled(self.scored.take(rows), self.version.take(rows), self.label.take(rows), self.delay[rows])

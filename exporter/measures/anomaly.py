@@ -16,7 +16,7 @@ from exporter.baseline import UsualRange
 from exporter.config import parse_duration
 from exporter.measures.base import CONFIDENCE_MIDS, Sample, Scope, effective_rows, share
 from exporter.measures.distribution import prediction_distribution
-from exporter.measures.multivariate import multivariate_drift_of, multivariate_error
+from exporter.measures.multivariate import Drift, drift_in, multivariate_drift_of, multivariate_error
 from exporter.profile.columns import Floats
 from exporter.profile.layout import CONFIDENCE_CELLS, Profile
 from exporter.profile.scorebins import score_mids
@@ -32,7 +32,7 @@ class Signal:
     error: float
 
 
-def signals(profile: Profile, reference: Profile) -> dict[str, Signal]:
+def signals(profile: Profile, reference: Profile, drift: Drift | None) -> dict[str, Signal]:
     """The window's numbers that can be told, by the name that the label `signal` gives them.
 
     `volume`: predictions. `confidence`: mean probability of the likelier class. `low_confidence`: share of unsure
@@ -49,8 +49,7 @@ def signals(profile: Profile, reference: Profile) -> dict[str, Signal]:
         "entropy": _entropy(output.merged, output.rows),
         "repeated_inputs": _repeated(profile),
     }
-    if profile.layout.baseline.moments is not None:
-        drift = multivariate_drift_of(profile, reference)
+    if drift is not None:
         found["multivariate_drift"] = drift.score, multivariate_error(drift)
     if profile.layout.baseline.task != "regression":
         cells = profile.part("output").sum(axis=0)[:-1]
@@ -99,7 +98,8 @@ def usual_ranges(windows: Iterable[Profile], reference: Profile) -> dict[str, Us
     """Mean and standard deviation of each signal over disjoint windows; one that fewer than two can tell has none."""
     values: dict[str, list[float]] = {}
     for profile in windows:
-        for name, signal in signals(profile, reference).items():
+        moving = multivariate_drift_of(profile, reference) if profile.layout.baseline.moments is not None else None
+        for name, signal in signals(profile, reference, moving).items():
             values.setdefault(name, []).append(signal.value)
     return {
         name: UsualRange(mean=float(np.mean(of)), deviation=float(np.std(of, ddof=1)), windows=len(of))
@@ -111,8 +111,10 @@ def usual_ranges(windows: Iterable[Profile], reference: Profile) -> dict[str, Us
 def measure_anomaly(scope: Scope) -> Iterator[Sample]:
     """Row 3: repeated inputs, and how far each signal lies from its usual range, in a baseline that has one."""
     ranges = scope.totals.layout.baseline.usual
+    moments = scope.totals.layout.baseline.moments
     for window, profile in scope.windows.items():
-        usual, found = ranges.get(parse_duration(window), {}), signals(profile, scope.reference)
+        drift = drift_in(scope, window) if moments is not None else None
+        usual, found = ranges.get(parse_duration(window), {}), signals(profile, scope.reference, drift)
         if "repeated_inputs" in found:
             yield from scope.gauge(names.REPEATED_INPUTS_RATIO, found["repeated_inputs"].value, window)
         for name, signal in found.items():

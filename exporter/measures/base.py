@@ -3,20 +3,28 @@
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from exporter.config import Costs, Model
 from exporter.names import Family
 from exporter.profile.columns import Floats
-from exporter.profile.layout import CONFIDENCE_CELLS, Profile
+from exporter.profile.layout import CONFIDENCE_CELLS, Layout, Profile
 from exporter.stats.estimation import CalibrationMap, calibration_map, class_maps
 from exporter.stats.result import Interval, NotEnoughData, Value
 from exporter.stats.significance import effective_sample_size
 
 CONFIDENCE_MIDS: Floats = (np.arange(CONFIDENCE_CELLS) + 0.5) / CONFIDENCE_CELLS
 """The confidence that stands for each cell of a multiclass model's."""
+
+
+if TYPE_CHECKING:
+    from exporter.measures.comparison import Part
+    from exporter.measures.multivariate import Drift
+
+LAYOUTS = 64  # remembered; a process has one for each model, and those of a reload
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +69,30 @@ class Scope:
     """The windows that end `outcomes.maturity` ago; what rests on labels looks at these."""
     aged: Mapping[str, Profile] = field(default_factory=dict)
     """Predictions between each age and twice that age."""
+    compared: "dict[tuple[str, str], tuple[tuple[str, ...], Part]]" = field(default_factory=dict, repr=False)
+    """Names and comparison of what drift looks at, by kind and window, once `drift.compare` has seen the scope."""
+    multivariate: "dict[str, Drift]" = field(default_factory=dict, repr=False)
+    """By window, once asked for: two measures look at it."""
 
     @property
     def labelled(self) -> Mapping[str, Profile]:
         """The windows that what rests on labels looks at."""
         return self.matured or self.windows
 
-    @cached_property
+    @property
     def reference(self) -> Profile:
         """The baseline's profile."""
-        return Profile.reference(self.totals.layout)
+        return self.totals.layout.reference
 
-    @cached_property
+    @property
     def calibration(self) -> CalibrationMap | NotEnoughData:
         """How often each score of a binary model is followed by a positive label, by the baseline's own labels."""
-        negative, positive = labels_by_score(self.reference)
-        rows = effective_rows(self.reference, "labelled", float(negative.sum() + positive.sum()))
-        return calibration_map(positive, negative, rows)
+        return _calibration(self.totals.layout)
 
-    @cached_property
+    @property
     def class_maps(self) -> tuple[CalibrationMap, ...] | NotEnoughData:
         """How often each confidence in each class of a multiclass model is right, by the baseline's own labels."""
-        judged = self.reference.part("judged")[:, :-1]
-        rows = effective_rows(self.reference, "labelled", float(judged.sum()))
-        return class_maps(judged[:, :, 1], judged[:, :, 0], rows, CONFIDENCE_MIDS)
+        return _class_maps(self.totals.layout)
 
     def gauge(self, family: Family, value: Value, *labels: str) -> Iterator[Sample]:
         """The sample, unless there is no value."""
@@ -106,6 +114,22 @@ class Scope:
 
 
 Measure = Callable[[Scope], Iterator[Sample]]
+
+
+@lru_cache(LAYOUTS)
+def _calibration(layout: Layout) -> CalibrationMap | NotEnoughData:
+    reference = layout.reference
+    negative, positive = labels_by_score(reference)
+    rows = effective_rows(reference, "labelled", float(negative.sum() + positive.sum()))
+    return calibration_map(positive, negative, rows)
+
+
+@lru_cache(LAYOUTS)
+def _class_maps(layout: Layout) -> tuple[CalibrationMap, ...] | NotEnoughData:
+    reference = layout.reference
+    judged = reference.part("judged")[:, :-1]
+    rows = effective_rows(reference, "labelled", float(judged.sum()))
+    return class_maps(judged[:, :, 1], judged[:, :, 0], rows, CONFIDENCE_MIDS)
 
 
 def share(part: float, whole: float) -> Value:

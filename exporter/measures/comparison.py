@@ -7,8 +7,9 @@ stands where there is no number: a side without rows, values without an order, a
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from exporter.stats.result import NotEnoughData
 ORDERED = ("ks", "wasserstein")  # on the fine cells, which must stand in order; the others on the merged ones
 JUDGED = "psi"  # the method that verdicts and alerts stand on; it alone has bounds, or series would double
 
+Pair = tuple[Distribution, Distribution]  # of the reference, and current
 _KERNELS = {"tv": "total_variation"}  # where the distance has a longer name than its method
 
 
@@ -38,26 +40,40 @@ class _Tables:
 class Comparison:
     """Pairs of reference and current distribution; every answer has shape (pairs,)."""
 
-    pairs: Sequence[tuple[Distribution, Distribution]]
+    pairs: Sequence[Pair]
+    _answers: dict[str, Floats] = field(default_factory=dict, repr=False)
 
     def scores(self, method: str) -> Floats:
         """The distances by `method`."""
         if method == "wasserstein":
-            return np.array([_wasserstein(*pair) for pair in self.pairs])
-        return self._gathered(method, lambda tables: _scores(method, tables))
+            return self._once(f"scores {method}", lambda: np.array([_wasserstein(*pair) for pair in self.pairs]))
+        return self._once(f"scores {method}", lambda: self._gathered(method, lambda tables: _scores(method, tables)))
 
     def pvalues(self, method: str) -> Floats:
         """The chance of a distance at least as large without drift; known for psi, js, chi2 and ks."""
         if method not in significance.TESTED:
             return np.full(len(self.pairs), np.nan)
-        return self._gathered(method, lambda of: significance.each_pvalue(method, of.reference, of.current, *of.rows))
+        return self._once(f"pvalues {method}", lambda: self._gathered(method, partial(_pvalues, method)))
 
-    def bounds(self) -> tuple[Floats, Floats]:
-        """Lower and upper 95 % bounds of the scores by the judged method."""
-        lower, upper = np.full((2, len(self.pairs)), np.nan)
+    def bounds(self) -> Floats:
+        """Lower and upper 95 % bounds of the scores by the judged method, of shape (2, pairs)."""
+        return self._once("bounds", self._bounds)
+
+    def parts(self, sizes: Sequence[int]) -> list["Part"]:
+        """The pairs, so many at a time, each run as a comparison of its own that is computed with all the others."""
+        ends = np.cumsum([0, *sizes]).tolist()
+        return [Part(self, slice(first, last)) for first, last in pairwise(ends)]
+
+    def _once(self, what: str, compute: Callable[[], Floats]) -> Floats:
+        if what not in self._answers:
+            self._answers[what] = compute()
+        return self._answers[what]
+
+    def _bounds(self) -> Floats:
+        ends = np.full((2, len(self.pairs)), np.nan)
         for of in self._merged:
-            lower[of.places], upper[of.places] = each_interval(JUDGED, of.reference, of.current, *of.rows)
-        return lower, upper
+            ends[:, of.places] = each_interval(JUDGED, of.reference, of.current, *of.rows)
+        return ends
 
     def _gathered(self, method: str, answer: Callable[[_Tables], Floats]) -> Floats:
         result = np.full(len(self.pairs), np.nan)
@@ -87,6 +103,30 @@ class Comparison:
             )
             for group in alike.values()
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of a comparison's pairs; every answer has shape (pairs,)."""
+
+    whole: Comparison
+    of: slice
+
+    def scores(self, method: str) -> Floats:
+        """The distances by `method`."""
+        return self.whole.scores(method)[self.of]
+
+    def pvalues(self, method: str) -> Floats:
+        """As of the whole comparison."""
+        return self.whole.pvalues(method)[self.of]
+
+    def bounds(self) -> Floats:
+        """As of the whole comparison, of shape (2, pairs)."""
+        return self.whole.bounds()[:, self.of]
+
+
+def _pvalues(method: str, tables: _Tables) -> Floats:
+    return significance.each_pvalue(method, tables.reference, tables.current, *tables.rows)
 
 
 def _scores(method: str, tables: _Tables) -> Floats:

@@ -1,15 +1,15 @@
 """From a profile to the distributions that drift compares: features, predictions, outcomes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from exporter.baseline import CategoryFeature, NumericFeature
-from exporter.measures.base import effective_rows
+from exporter.measures.base import LAYOUTS, effective_rows
 from exporter.profile.columns import Floats
-from exporter.profile.layout import Profile, feature_part
+from exporter.profile.layout import Layout, Profile, feature_part
 from exporter.profile.scorebins import score_mids
 from exporter.stats import distances
 
@@ -44,6 +44,12 @@ def feature_distribution(profile: Profile, feature: NumericFeature | CategoryFea
     if isinstance(feature, NumericFeature):
         return _numeric(profile, "rows", cells, feature)
     return _categories(profile, "rows", cells)
+
+
+@lru_cache(LAYOUTS)
+def reference_features(layout: Layout) -> Mapping[str, Distribution]:
+    """Each feature in the reference, by name."""
+    return {feature.name: feature_distribution(layout.reference, feature) for feature in layout.features}
 
 
 def positions(edges: Sequence[float]) -> Floats:

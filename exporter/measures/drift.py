@@ -1,34 +1,76 @@
 """Row 2: inputs, outputs and outcomes of the window against the reference."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from exporter import names
 from exporter.measures.base import Sample, Scope, effective_rows, labels_by_score
-from exporter.measures.comparison import JUDGED, Comparison
-from exporter.measures.distribution import feature_distribution, outcome_distribution, prediction_distribution
+from exporter.measures.comparison import JUDGED, Comparison, Pair, Part
+from exporter.measures.distribution import (
+    Distribution,
+    feature_distribution,
+    outcome_distribution,
+    prediction_distribution,
+    reference_features,
+)
 from exporter.stats import concept, significance
 from exporter.stats.result import NotEnoughData
 
 _FEATURE_BOUNDS = (names.FEATURE_DRIFT_SCORE_LOWER, names.FEATURE_DRIFT_SCORE_UPPER)
 _PREDICTION_BOUNDS = (names.PREDICTION_DRIFT_SCORE_LOWER, names.PREDICTION_DRIFT_SCORE_UPPER)
+_OUTPUTS = {names.PREDICTION_DRIFT_SCORE: "predictions", names.OUTCOME_DRIFT_SCORE: "outcomes"}
+
+
+def compare(scopes: Sequence[Scope]) -> None:
+    """Prepare the drift of many scopes in one go: tables of fifty instants cost little more than those of one."""
+    for kind, pairs_of in _PAIRS.items():
+        found = [(scope, window, pairs_of(scope, window)) for scope in scopes for window in scope.windows]
+        whole = Comparison([pair for _, _, pairs in found for pair in pairs.values()])
+        parts = whole.parts([len(pairs) for _, _, pairs in found])
+        for (scope, window, pairs), part in zip(found, parts, strict=True):
+            scope.compared[kind, window] = tuple(pairs), part
+
+
+def _compared(scope: Scope, kind: str, window: str) -> tuple[tuple[str, ...], Part]:
+    if (kind, window) not in scope.compared:
+        compare([scope])
+    return scope.compared[kind, window]
+
+
+def _feature_pairs(scope: Scope, window: str) -> dict[str, Pair]:
+    layout, profile = scope.totals.layout, scope.windows[window]
+    known = reference_features(layout)
+    pairs = {of.name: (known[of.name], feature_distribution(profile, of)) for of in layout.features}
+    return {name: pair for name, pair in pairs.items() if _enough(scope, pair)}
+
+
+def _prediction_pairs(scope: Scope, window: str) -> dict[str, Pair]:
+    of, reference = prediction_distribution, scope.reference
+    pair = of(reference, reference), of(scope.windows[window], reference)
+    return {"": pair} if _enough(scope, pair) else {}
+
+
+def _outcome_pairs(scope: Scope, window: str) -> dict[str, Pair]:
+    of, reference = outcome_distribution, scope.reference
+    pair = of(reference, reference), of(scope.labelled[window], reference)
+    return {"": pair} if _enough(scope, pair) else {}
+
+
+def _enough(scope: Scope, pair: Iterable[Distribution]) -> bool:
+    return min(side.rows for side in pair) >= scope.model.drift.min_rows
+
+
+_PAIRS = {"features": _feature_pairs, "predictions": _prediction_pairs, "outcomes": _outcome_pairs}
 
 
 def measure_feature_drift(scope: Scope) -> Iterator[Sample]:
     """Row 2: each feature against the reference, and which of them drifted."""
-    features = scope.totals.layout.features
-    references = [feature_distribution(scope.reference, feature) for feature in features]
-    for window, profile in scope.windows.items():
-        currents = [feature_distribution(profile, feature) for feature in features]
-        pairs = {
-            feature.name: (reference, current)
-            for feature, reference, current in zip(features, references, currents, strict=True)
-            if min(reference.rows, current.rows) >= scope.model.drift.min_rows
-        }
-        if pairs:
-            yield from _of_window(scope, window, list(pairs), Comparison(list(pairs.values())))
+    for window in scope.windows:
+        features, held = _compared(scope, "features", window)
+        if features:
+            yield from _of_window(scope, window, features, held)
 
 
-def _of_window(scope: Scope, window: str, features: Sequence[str], held: Comparison) -> Iterator[Sample]:
+def _of_window(scope: Scope, window: str, features: Sequence[str], held: Part) -> Iterator[Sample]:
     for method in scope.model.drift.methods:
         for feature, score, pvalue in zip(features, held.scores(method), held.pvalues(method), strict=True):
             yield from scope.known(names.FEATURE_DRIFT_SCORE, score, window, feature, method)
@@ -46,14 +88,10 @@ def _of_window(scope: Scope, window: str, features: Sequence[str], held: Compari
 def measure_output_drift(scope: Scope) -> Iterator[Sample]:
     """Row 2: what the model predicts, and what really happened, against the reference."""
     for window in scope.windows:
-        for family, of, profile in (
-            (names.PREDICTION_DRIFT_SCORE, prediction_distribution, scope.windows[window]),
-            (names.OUTCOME_DRIFT_SCORE, outcome_distribution, scope.labelled[window]),
-        ):
-            pair = of(scope.reference, scope.reference), of(profile, scope.reference)
-            if min(side.rows for side in pair) < scope.model.drift.min_rows:
+        for family, kind in _OUTPUTS.items():
+            known, held = _compared(scope, kind, window)
+            if not known:
                 continue
-            held = Comparison([pair])
             for method in scope.model.drift.methods:
                 yield from scope.known(family, held.scores(method)[0], window, method)
             if family is names.PREDICTION_DRIFT_SCORE:

@@ -52,6 +52,13 @@ def multivariate_error(drift: Drift) -> float:
     return 0.0 if drift.bounds is None else (drift.bounds.upper - drift.bounds.lower) / (2 * Z_95)
 
 
+def drift_in(scope: Scope, window: str) -> Drift:
+    """The drift of a window, computed once; the layout must have moments."""
+    if window not in scope.multivariate:
+        scope.multivariate[window] = multivariate_drift_of(scope.windows[window], scope.reference)
+    return scope.multivariate[window]
+
+
 def multivariate_drift_of(profile: Profile, reference: Profile) -> Drift:
     """The drift of `profile`, whose layout must have moments."""
     moments, known = profile.layout.baseline.moments, (moments_of(reference), moments_of(profile))
@@ -74,7 +81,7 @@ def measure_multivariate(scope: Scope) -> Iterator[Sample]:
         rows = held_rows(scope.reference, reference), held_rows(profile, current)
         if min(rows) < scope.model.drift.min_rows:
             continue
-        drift = multivariate_drift_of(profile, scope.reference)
+        drift = drift_in(scope, window)
         yield from scope.gauge(names.MULTIVARIATE_DRIFT_SCORE, drift.score, window)
         if drift.bounds is not None:
             yield from scope.interval(_SCORE_BOUNDS, drift.bounds, window)

@@ -26,7 +26,7 @@ CALIBRATION_CELLS = 10  # equal-width score bins, as in Guo et al. 2017
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # by identity: what is computed once for a layout is remembered by it
 class Layout:
     """Where each part of a model's profile lies; shaped by its baseline alone."""
 
@@ -102,6 +102,13 @@ class Layout:
     def size(self) -> int:
         """Numbers in a vector."""
         return sum(math.prod(shape) for shape in self.shapes.values())
+
+    @cached_property
+    def reference(self) -> "Profile":
+        """The baseline's own counts; nobody may change them."""
+        profile = Profile.reference(self)
+        profile.vector.flags.writeable = False
+        return profile
 
     @property
     def features(self) -> tuple[NumericFeature | CategoryFeature, ...]:

@@ -38,6 +38,8 @@ EMPTY = {
         "Drift over its usual limit": "January, the reference, holds a single window of 28 days",
         "Records rejected": "the flights' records are all well formed",
         **dict.fromkeys(RESPONDER, "no responder runs beside this stack"),
+        **dict.fromkeys(("Intake: requests", "Intake: records", "Intake: spool"), "the flights come in files"),
+        **dict.fromkeys(("Archive", "Archiving"), "the demo archives nothing"),
         "History": "the flights hold nothing against a past period",
         "Prediction anomaly": "January holds one window of 28 days, and a usual range takes two",
     },

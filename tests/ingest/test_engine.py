@@ -35,7 +35,7 @@ def counted(small: Monitor, *batches: Iterable[Record]) -> Delta:
         engine = small.engine(Ledger(connection, exact=True))
         for batch in batches:
             records, rejected = LineReader(small.schema).read(text(batch))
-            delta.absorb(engine.take(small.sort(records, rejected, LATEST), lambda ts: bucket_starts(ts, 0)))
+            delta.absorb(engine.take(small.sort(records, rejected, LATEST), lambda ts, _: bucket_starts(ts, 0)))
     return delta
 
 
