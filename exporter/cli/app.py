@@ -16,12 +16,14 @@ import typer
 
 from exporter.cli.baseline import baseline_app
 from exporter.cli.common import ConfigPath
+from exporter.cli.init import init
 from exporter.config import load_config, parse_duration
 from exporter.errors import ConfigError, PredictionExporterError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__, pretty_exceptions_enable=False
 )
+app.command()(init)
 app.add_typer(baseline_app, name="baseline")
 
 Listen = Annotated[list[str], typer.Option("--web.listen-address", help="[HOST]:PORT; may be repeated.")]
