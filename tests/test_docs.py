@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import httpx
 import numpy as np
@@ -18,11 +18,13 @@ import yaml
 
 from exporter.config import Model, Task, parse_config
 from exporter.config.model import DriftMethod
+from exporter.forecast import forecast_series
 from exporter.ingest.ndjson import LineReader
 from exporter.ingest.records import sort_records
 from exporter.ingest.schema import FeatureSchema
-from exporter.monitor import REJECTIONS
+from exporter.monitor import REJECTIONS, Monitor
 from exporter.names import FAMILIES
+from exporter.reference import ReferenceData, build_baseline
 from tests.exporters import wait_until
 from tests.markdown import NOT_RUN, OURS, PAGES, ROOT, Block, blocks, commands, of_kind, scripts, tokens
 from tests.served import free_port
@@ -63,7 +65,8 @@ def test_python_runs_in_a_process_of_its_own_and_what_it_logs_is_accepted(script
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=SECONDS)
     assert (done.returncode, done.stderr) == (0, "")
     accepted, rejected = sorted_lines(b"".join(path.read_bytes() for path in (tmp_path / "logs").glob("*.ndjson")))
-    assert accepted["counts"] > 0  # of predictions there may be none, where the script samples
+    # Of predictions there may be none, where the script samples.
+    assert (accepted["counts"] > 0) == ("PredictionLog(" in script)
     assert rejected == {}
 
 
@@ -142,6 +145,36 @@ def test_links_lead_to_files(page: Path) -> None:
     found = [str(child.attrs[name]) for child in inner for name in ("href", "src") if name in child.attrs]
     ours = [link.partition("#")[0] for link in found if not re.match(r"https?:|#", link)]
     assert [link for link in ours if not (page.parent / link).exists()] == []
+
+
+SIZES: list[tuple[int, int, dict[str, Any], dict[str, Any]]] = [
+    (1, 0, {}, {}),
+    (10, 0, {}, {}),
+    (0, 10, {}, {}),
+    (40, 10, {}, {}),
+    (40, 10, {"distributions": False}, {}),
+    (40, 10, {"distributions": False, "methods": ["psi"]}, {}),
+    (40, 10, {"distributions": False, "methods": ["psi"]}, {"windows": ["1d"]}),
+]
+
+
+def test_the_series_of_the_page_are_within_a_twentieth_of_the_forecast(tmp_path: Path) -> None:
+    table = re.findall(r"^\|.*(?:defaults|`) \| ([\d,]+) \|$", (ROOT / "docs/sizing.md").read_text(), re.MULTILINE)
+    told = [int(cell.replace(",", "")) for cell in table]
+    assert told == pytest.approx([series_of(tmp_path, *size) for size in SIZES], rel=0.05)
+
+
+def series_of(folder: Path, numbers: int, categories: int, drift: dict[str, Any], evaluation: dict[str, Any]) -> int:
+    """The forecast for a model of so many features."""
+    model = {"name": "churn", "task": "binary", "baseline": "churn.json", "drift": drift}
+    text = json.dumps({"log": [{"path": "logs"}], "evaluation": evaluation, "models": [model]})
+    config, random = parse_config(text, folder=folder), np.random.default_rng(7)
+    columns: dict[str, Any] = {"score": random.uniform(size=1_000), "label": random.integers(0, 2, 1_000)}
+    columns |= {f"features.n{place}": random.normal(size=1_000) for place in range(numbers)}
+    columns |= {f"features.c{place}": random.choice(list("abcdefghij"), 1_000).tolist() for place in range(categories)}
+    data = ReferenceData(pa.table(columns), "x.parquet", "0" * 64)
+    (folder / "churn.json").write_text(build_baseline(config.models[0], data, 0.0).to_json())
+    return forecast_series(Monitor.load(config, "x.yml"))
 
 
 def test_every_field_of_a_record_and_every_refusal_is_told() -> None:
