@@ -13,7 +13,7 @@ from exporter.profile.columns import NumericColumn, combined, numbers_from_texts
 
 TASKS: tuple[str, ...] = get_args(Task)
 LOG = "logs/*.ndjson*"  # predlog's files, those that it has packed too
-FEW = 10  # classes; of more whole numbers than this, a person hardly chose one class in prediction
+FEW = 10  # classes; more whole numbers than this are amounts rather than names, as in schemas that are proposed
 POSITIVE = "1"  # how 1, 1.0 and true are spelled; any other label may mean either
 
 
@@ -116,6 +116,8 @@ def _thresholds(model: Model) -> str:
 
 
 def _spelled(value: object) -> str:
-    """A text as YAML reads it back, whatever is in it."""
-    dumped: str = yaml.safe_dump(str(value), width=2**31, allow_unicode=True)
+    """A text as YAML reads it back, whatever is in it; only in double quotes are all line breaks what they were."""
+    text = str(value)
+    style = None if text.isprintable() else '"'
+    dumped: str = yaml.safe_dump(text, width=2**31, allow_unicode=True, default_style=style)
     return dumped.removesuffix("...\n").rstrip("\n")

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.cli.init import TaskName
@@ -136,6 +136,7 @@ def test_two_models_in_one_file_tell_no_name() -> None:
     assert guessed(pa.table({"model": ["a", "b"]})).name is None
 
 
+@example(name="churn", task="binary", log="logs", label="0\x850")
 @given(name=st.text(min_size=1, max_size=128), task=st.sampled_from(TaskName), log=st.text(min_size=1), label=st.text())
 def test_what_is_written_reads_back_the_same(name: str, task: str, log: str, label: str) -> None:
     config = first_config(name, task, log, label, "the answers")
