@@ -1,6 +1,6 @@
 """One alert: what fires it, how grave it is, what it says, and what its reader does; in the words of one place.
 
-`Alert.rule` gives the Prometheus rule, with the runbook and dashboard links added, so that no alert lacks them.
+`Alert.rule` gives the Prometheus rule, with its links (runbook, dashboard, page) added, so that no alert lacks them.
 """
 
 from dataclasses import dataclass
@@ -80,15 +80,23 @@ class Alert:
                 "description": self.description,
                 "runbook_url": f"{alerting.runbook_url}#{self.name}",
                 "dashboard_url": alerting.dashboard_url + self._dashboard_path(),
+                "page_url": alerting.exporter_url + self._page_path(),
             },
         }
 
     def _dashboard_path(self) -> str:
+        uid = FEATURE_UID if FEATURE in self.labels else DASHBOARD_UID
+        return f"/d/{uid}{self._query('var-')}"
+
+    def _page_path(self) -> str:
+        """The exporter's page of what the alert is about; names stand in the query, for templates escape no path."""
+        return f"/alert{self._query()}" if MODEL_NAME in self.labels else "/status"
+
+    def _query(self, prefix: str = "") -> str:
         variables = {"model": MODEL_NAME, "version": MODEL_VERSION, "window": WINDOW, "feature": FEATURE}
         query = "&".join(
-            f"var-{variable}={{{{ $labels.{label} | urlquery }}}}"
+            f"{prefix}{variable}={{{{ $labels.{label} | urlquery }}}}"
             for variable, label in variables.items()
             if label in self.labels
         )
-        uid = FEATURE_UID if FEATURE in self.labels else DASHBOARD_UID
-        return f"/d/{uid}" + (f"?{query}" if query else "")
+        return f"?{query}" if query else ""

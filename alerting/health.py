@@ -40,6 +40,7 @@ def health_alerts(config: Config) -> tuple[Alert, ...]:
         _statistic_nan(),
         _series_dropped(config),
         _reload_failed(),
+        _archive_failed(),
     )
 
 
@@ -140,6 +141,23 @@ def _reload_failed() -> Alert:
             "The configuration on disk is not usable; the exporter keeps the old one.",
             "`prediction-exporter check-config FILE` names every problem and its place.",
             "Mend the file and reload.",
+        ),
+    )
+
+
+def _archive_failed() -> Alert:
+    return _failed(
+        "PredictionArchiveFailed",
+        names.ARCHIVE_SUCCESS,
+        TARGET,
+        (
+            "{{ $labels.instance }} cannot archive its log",
+            "The last attempt of {{ $labels.instance }} to archive log files failed: they stay, and fill the disk.",
+        ),
+        Runbook(
+            "Log files at rest are not moved into the archive; nothing is lost, but their disk fills up.",
+            "The exporter's log has the error: permissions of the log's folder or the archive's, or a full disk.",
+            "Mend the permissions or make room; archiving is tried again by itself, and goes on where it stopped.",
         ),
     )
 

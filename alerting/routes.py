@@ -96,7 +96,7 @@ INHIBITIONS = (
     Inhibition(BURN["Latency"][:1], (*BURN["Latency"][1:], "PredictionLatencyHigh"), (MODEL_NAME,)),
     Inhibition(("PredictionExporterAbsent",), ("PredictionExporterDown", "PredictionIngestionFailed", *FLOW)),
     Inhibition(("PredictionExporterDown",), ("PredictionIngestionFailed", *FLOW), ("job", "instance")),
-    Inhibition(("PredictionIngestionFailed",), FLOW[2:], ("job", "instance")),
+    Inhibition(("PredictionIngestionFailed",), (*FLOW[2:], "PredictionIntakeSpoolHigh"), ("job", "instance")),
     Inhibition(FLOW[2:3], ("PredictionOutcomesStale",), ("job", "instance", MODEL_NAME)),
 )
 

@@ -11,6 +11,7 @@ from alerting.burn import burn_alerts
 from alerting.cost import alerting_alerts, cost_alerts
 from alerting.drift import drift_alerts
 from alerting.health import health_alerts, watchdog_alerts
+from alerting.intake import intake_alerts
 from alerting.objectives import objective_recordings
 from alerting.performance import performance_alerts
 from alerting.quality import operations_alerts, quality_alerts
@@ -28,6 +29,7 @@ SUBJECTS: dict[str, Callable[[Config], tuple[Alert, ...]]] = {
     "alerting": alerting_alerts,
     "responder": responder_alerts,
     "exporter": health_alerts,
+    "intake": intake_alerts,
     "watchdog": watchdog_alerts,
 }
 

@@ -49,8 +49,7 @@ def drift(config: Config) -> list[Panel]:
         _methods(config),
         _features(config),
         _unusual(),
-        _recent(config),
-        _recent_prediction(config),
+        *_from_periods(config),
         _multivariate(),
         _prediction(config),
         _outcome(config),
@@ -221,6 +220,13 @@ def _unusual() -> Panel:
 
 def _period(name: str) -> str:
     return f'{names.PERIOD}="{name}"'
+
+
+def _from_periods(config: Config) -> list[Panel]:
+    """Only where a model is held against its own past."""
+    if not any(model.drift.periods for model in config.models):
+        return []
+    return [_recent(config), _recent_prediction(config)]
 
 
 def _recent(config: Config) -> Panel:

@@ -1,7 +1,7 @@
 """The exporter's own health, a collapsed row: can the numbers above be believed? It tells of all models."""
 
 from dashboards.colors import BAD, GOOD, MUTED, NOTE, WARN
-from dashboards.limits import fixed
+from dashboards.limits import Limit, fixed
 from dashboards.looks import Column, Query, describe, hue
 from dashboards.panels import Panel, stat, table, trend
 from dashboards.queries import by, per_second, per_second_by, select
@@ -11,6 +11,7 @@ from exporter.names import Family
 
 WORDS = {"0": ("failed", BAD), "1": ("ok", GOOD)}
 LISTED = 100  # rows of a table
+OFF = "The intake is not configured"
 
 
 def health(config: Config) -> list[Panel]:
@@ -25,7 +26,12 @@ def health(config: Config) -> list[Panel]:
         _writers(),
         _models(),
         _statistics(),
+        _requests(),
+        _taken(),
+        _spool(config),
         _history(),
+        _archive(),
+        _archiving(),
     ]
 
 
@@ -211,6 +217,48 @@ def _statistics() -> Panel:
     return table("Statistics", text, columns, size=(7, 9), sort="Took", descending=True)
 
 
+def _requests() -> Panel:
+    text = describe(
+        "Requests to the intake a second, by HTTP status.",
+        good="200 alone.",
+        bad="429: it cannot keep up; 503: its disk fails; 400 and 413: a sender sends what is not taken.",
+        do="400 tells the sender each line and reason; for 429 and 503 look at the spool beside.",
+    )
+    queries = [Query(per_second_by(names.INTAKE_REQUESTS_TOTAL, "code"), "{{code}}")]
+    return trend("Intake: requests", text, queries, size=(8, 8), unit="suffix: /s", stack=True, floor=0, empty=OFF)
+
+
+def _taken() -> Panel:
+    text = describe(
+        "Records that the intake took a second, lines that it refused, and the bytes of all bodies.",
+        good="Records follow the traffic; nothing refused.",
+        bad="Refused lines that began with a release of a sender.",
+        do="The answers to the sender name line and reason.",
+    )
+    queries = [
+        Query(per_second(names.INTAKE_RECORDS_TOTAL), "taken", hue(GOOD)),
+        Query(per_second_by(names.INTAKE_REFUSED_RECORDS_TOTAL, "reason"), "{{reason}}"),
+        Query(per_second_by(names.INTAKE_UNMATCHED_HALVES_TOTAL, "half"), "{{half}} without its other half"),
+        Query(per_second(names.INTAKE_BYTES_TOTAL), "bytes", hue(NOTE) | {"unit": "binBps"}),
+    ]
+    return trend("Intake: records", text, queries, size=(8, 8), unit="suffix: /s", floor=0, empty=OFF)
+
+
+def _spool(config: Config) -> Panel:
+    text = describe(
+        "Bytes taken and not counted yet, within 16 MiB. Dashed: intake.max_spool, where no more is taken.",
+        good="A few segments at most.",
+        bad="Climbing towards the dashed line: records come faster than they are read, or reading fails.",
+        do="See whether reading the log failed; give the exporter more processor time, or sample at the sender.",
+    )
+    queries = [
+        Query(by("max", select(names.INTAKE_SPOOL_BYTES)), "spool", hue(WARN)),
+        Query(by("sum", select(names.INTAKE_WAITING_HALVES)), "waiting halves", hue(NOTE) | {"unit": "none"}),
+    ]
+    limit = fixed("intake.max_spool", config.intake.max_spool) if config.intake else Limit()
+    return trend("Intake: spool", text, queries, size=(8, 8), unit="bytes", floor=0, limit=limit, empty=OFF)
+
+
 def _history() -> Panel:
     text = describe(
         "Which windows, and which periods that the drift window is held against, hold all their time; rows of periods.",
@@ -236,3 +284,38 @@ def _history() -> Panel:
         Column("Rows", by("max", names.PERIOD_ROWS.name, of_period), decimals=0),
     ]
     return table("History", text, columns, size=(24, 8), sort="Model")
+
+
+def _archive() -> Panel:
+    text = describe(
+        "Size of the archive, and bytes of log, unpacked, that moved into it a second.",
+        good="It levels off once archive.retention is reached.",
+        bad="Flat while the log grows: nothing is archived.",
+        do="Look at the table beside, then at the exporter's log.",
+    )
+    moved = Query(per_second(names.ARCHIVED_LOG_BYTES_TOTAL), "moved a second", hue(WARN) | {"unit": "binBps"})
+    queries = [Query(by("sum", select(names.ARCHIVE_BYTES)), "archive", hue(NOTE)), moved]
+    return trend("Archive", text, queries, size=(12, 8), unit="bytes", floor=0, empty="No source of log is archived")
+
+
+def _archiving() -> Panel:
+    text = describe(
+        "Each exporter's archiving: its last attempt, attempts that failed since it started, when one last succeeded.",
+        good="ok, within the hour.",
+        bad="failed: log files stay where they are and fill the disk; nothing is lost.",
+        do="The exporter's log has the reason: permissions, a full disk.",
+    )
+    labels = ("instance",)
+    columns = [
+        Column("Exporter", label="instance"),
+        Column("State", by("min", names.ARCHIVE_SUCCESS.name, labels), words=WORDS, width=90),
+        Column("Failures", by("max", names.ARCHIVE_FAILURES_TOTAL.name, labels), decimals=0),
+        Column("Files", by("max", names.ARCHIVE_FILES.name, labels), decimals=0),
+        Column(
+            "Last archived",
+            f"1000 * {by('max', names.ARCHIVE_LAST_SUCCESS_TIMESTAMP_SECONDS.name, labels)}",
+            unit="dateTimeAsIso",
+            width=170,
+        ),
+    ]
+    return table("Archiving", text, columns, size=(12, 8), sort="Exporter")

@@ -28,7 +28,10 @@ def maturity_of(model: Model) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Cohorts:
-    """A model's windows at an instant: all predictions, the matured ones, and those between each age and twice it."""
+    """A model's windows at an instant: all predictions, the matured ones, and those between each age and twice it.
+
+    `matured` is empty where labels need no time to come: what rests on them looks at `windows` then.
+    """
 
     windows: Mapping[str, Stretch]
     matured: Mapping[str, Stretch]
@@ -40,7 +43,7 @@ class Cohorts:
         maturity = maturity_of(model)
         return cls(
             {name: stretch(at, length) for name, length in lengths.items()},
-            {name: stretch(at, length, maturity) for name, length in lengths.items()},
+            {name: stretch(at, length, maturity) for name, length in lengths.items()} if maturity else {},
             {name: stretch(at, max(length, HOUR), length) for name, length in lengths.items()},
         )
 

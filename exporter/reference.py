@@ -236,7 +236,8 @@ def _edges(values: Floats, weight: Floats) -> Floats:
     points, light = distinct[heavy], distinct[~heavy]
     cuts = light[equal_groups(mass[~heavy], _parts(BINS, mass[~heavy].sum()))] if len(light) else light
     edges = np.concatenate([cuts, points, _above(points), distinct[:1], _above(distinct[-1:])])
-    return np.unique(edges[np.isfinite(edges)])
+    edges = np.unique(edges[np.isfinite(edges)])
+    return edges if len(edges) > 1 else np.append(np.nextafter(edges, -np.inf), edges)  # above the largest is none
 
 
 def _bounded_edges(values: Floats, weight: Floats, low: float, high: float) -> Floats:

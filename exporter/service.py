@@ -10,7 +10,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,29 +18,32 @@ from importlib.metadata import version
 from pathlib import Path
 
 from exporter import names
+from exporter.archive.archiver import Archiver
 from exporter.cohorts import Cohorts
 from exporter.collector import cut, render, series_of
-from exporter.config import Costs, load_config, parse_duration
+from exporter.config import load_config, parse_duration
+from exporter.costs import LogRate, monitoring_cost
+from exporter.debug import described
 from exporter.errors import ConfigError
+from exporter.formats.targets import Targets
 from exporter.ingest.engine import Delta, Period
 from exporter.ingest.ledger import Ledger
 from exporter.ingest.sources import Handle, Inode, LogReader, Piece, ahead
 from exporter.ingest.writers import Writers
+from exporter.intake.intake import Intake
+from exporter.intake.keeper import Keeper
 from exporter.measures import Sample, Scope
 from exporter.monitor import Monitor, ingestion_samples
+from exporter.pages.seen import Seen
 from exporter.snapshot import Snapshot, take_snapshot
 from exporter.store import Store
-from exporter.web.app import ModelSummary
 from exporter.web.exposition import Exposition
 from exporter.windows import HOUR, bucket_starts, fine_since
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0  # between two looks at the log; a look at unchanged files costs one stat each
-MONTH_SECONDS = 30 * 86_400
 _COMMIT_BYTES = 8 * 1024 * 1024  # of log in one transaction: bounds what a crash makes read again
-
-
 _RELOAD_SECONDS = 30.0  # that one who asks for a reload waits: a transaction and an evaluation take a few
 
 
@@ -77,9 +80,11 @@ class Exporter:
         self._health = Health(started=now, reloaded=now)
         self._exposition: Exposition | None = None
         self._scopes: tuple[Scope, ...] = ()
+        self._seen: Seen | None = None
         self._due = 0.0
         self._handles: dict[Inode, Handle] = {}
         self._writers = Writers()
+        self._keeper = Keeper()
         self._open(self._load())
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -96,13 +101,21 @@ class Exporter:
     def _open(self, monitor: Monitor) -> None:
         """Work with `monitor` and its state from now on; ConfigError when that state cannot be used."""
         config = monitor.config
-        self._store = Store(config.resolve(config.state), monitor.layouts, monitor.reach)
-        self._monitor = monitor
+        store = Store(config.resolve(config.state), monitor.layouts, monitor.reach)
+        try:
+            self._keeper.adopt(monitor)
+        except ConfigError:
+            store.close()
+            raise
+        self._store, self._monitor = store, monitor
         self._engine = monitor.engine(Ledger(self._store.connection))
         self._share_knowledge()
-        paths = [source.path if "://" in source.path else str(config.resolve(source.path)) for source in config.log]
-        positions = self._store.positions
-        self._reader = LogReader(paths, monitor.schema, monitor.only_model, positions, handles=self._handles)
+        paths = [*map(config.locate, config.log), *self._keeper.paths]
+        self._reader = LogReader(
+            paths, monitor.schema, monitor.only_model, self._store.positions, handles=self._handles,
+            translations=Targets(config, monitor.baselines).of_log(),
+        )  # fmt: skip
+        self._archiver = Archiver(config, self._store, self._reader)
         self._is_open = True
         self._cleaned = -math.inf
 
@@ -127,6 +140,7 @@ class Exporter:
         if self._thread.is_alive():
             self._thread.join()
         self._reader.close()
+        self._keeper.close()
         self._close()
 
     # What the web server asks for.
@@ -142,6 +156,11 @@ class Exporter:
     def ready(self) -> bool:
         """Whether there is a snapshot to scrape."""
         return self._exposition is not None
+
+    @property
+    def intake(self) -> Intake | None:
+        """The HTTP intake in force; None while none is configured."""
+        return self._keeper.intake
 
     def reload(self) -> Sequence[str]:
         """Load the configuration file anew; its problems when the old one stays in force."""
@@ -164,10 +183,9 @@ class Exporter:
             self._wake.set()
             return problems
 
-    def models(self) -> Sequence[ModelSummary]:
-        """The monitored models."""
-        newest = self._store.totals.newest
-        return [ModelSummary(m.name, m.task, newest.get(m.name)) for m in self._monitor.config.models]
+    def seen(self) -> Seen | None:
+        """The newest evaluation, for pages; None before the first."""
+        return self._seen
 
     def debug(self, model: str | None) -> str:
         """The counts behind the numbers, as text; KeyError for an unknown model."""
@@ -175,7 +193,7 @@ class Exporter:
             self._monitor.config.model(model)
         scopes = [scope for scope in self._scopes if model in (None, scope.model.name)]
         failures = [f"{of} {what}: {why}" for (of, what), why in self._health.failures.items() if model in (None, of)]
-        return "\n".join([*("\n".join(_described(scope)) for scope in scopes), *failures]) + "\n"
+        return "\n".join([*("\n".join(described(scope)) for scope in scopes), *failures]) + "\n"
 
     # The worker.
 
@@ -184,6 +202,8 @@ class Exporter:
             self._swap_if_asked()
             self._read()
             self._evaluate_if_due()
+            if self._is_open:
+                self._archiver.work()
             self._wake.wait(min(POLL_SECONDS, max(self._due - time.monotonic(), 0.01)))
             self._wake.clear()
 
@@ -206,8 +226,10 @@ class Exporter:
             self._clean()
             with closing(ahead(self._reader.poll())) as pieces:
                 while self._read_some(pieces) and not (self._stop.is_set() or self._asked):
+                    self._keeper.clear(self._store, self._reader)
                     self._evaluate_if_due()
                     self._clean()
+            self._keeper.clear(self._store, self._reader)
         except Exception as error:  # noqa: BLE001 - told by `_ingested`; whatever it is, the metrics go on
             self._ingested(error)
             self._close()  # a database that failed may be of no more use; the committed state is loaded again
@@ -254,6 +276,7 @@ class Exporter:
         orphans = Delta()
         with self._store.transaction():
             orphans.rejected["orphan_outcome"] = self._engine.expire(now - min(horizon, retention))
+            self._keeper.forget(self._store)
             self._store.forget(now - retention)
             self._store.commit(orphans, {}, 0, self._store.fine)
         self._share_knowledge()
@@ -274,7 +297,7 @@ class Exporter:
             snapshot, self._scopes = self._take()
             self._health.evaluated = time.time()
             self._health.evaluation_seconds = time.monotonic() - started
-            self._publish(snapshot)
+            self._seen = self._as_seen(snapshot.at, self._publish(snapshot))
         except Exception:
             log.exception("the evaluation failed; the last snapshot stays, and its age tells")
 
@@ -311,7 +334,11 @@ class Exporter:
                 complete = self._monitor.complete(oldest[of], at)
                 yield Scope(model, of, config.costs, windows, totals, errors, complete, pasts, matured, aged)
 
-    def _publish(self, snapshot: Snapshot) -> None:
+    def _as_seen(self, at: float, samples: Sequence[Sample]) -> Seen:
+        history = {(of.model.name, of.version): self._store.stored(of.model.name, of.version) for of in self._scopes}
+        return Seen(at, self._monitor.config, self._scopes, samples, self._health.failures, history)
+
+    def _publish(self, snapshot: Snapshot) -> Sequence[Sample]:
         own = list(self._own_samples())
         kept, dropped = cut([*own, *snapshot.samples], self._monitor.config.limits.series - 2)
         self._health.series_dropped += dropped
@@ -322,6 +349,7 @@ class Exporter:
         ]
         text, openmetrics = render(kept)
         self._exposition = Exposition(text, openmetrics, series, time.time()).prepare()
+        return kept
 
     def _own_samples(self) -> Iterator[Sample]:
         health, totals = self._health, self._store.totals
@@ -339,8 +367,15 @@ class Exporter:
         ):
             yield Sample(family, (), value)
         yield from self._freshness()
-        for component, usd in self._monitoring_cost().items():
-            yield Sample(names.MONITORING_COST_USD, (component,), usd)
+        yield from self._keeper.samples()
+        yield from self._archiver.samples()
+        yield from self._cost_samples()
+
+    def _cost_samples(self) -> Iterator[Sample]:
+        totals, costs = self._store.totals, self._monitor.config.costs
+        rate = LogRate.of(self._scopes, self._monitor.windows, totals.log_bytes, totals.accepted["prediction"])
+        yield from monitoring_cost(costs, rate, sum(os.times()[:2]), time.time() - self._health.started)
+        yield from rate.savings(costs)
 
     def _freshness(self) -> Iterator[Sample]:
         """How late records are read, and how long ago each writer was heard."""
@@ -352,48 +387,9 @@ class Exporter:
         if (oldest := self._writers.oldest()) is not None:
             yield Sample(names.OLDEST_WRITER_TIMESTAMP_SECONDS, (), oldest)
 
-    def _monitoring_cost(self) -> Mapping[str, float]:
-        """USD a month, at the rates seen so far."""
-        costs = self._monitor.config.costs
-        used, elapsed = sum(os.times()[:2]), max(time.time() - self._health.started, 1.0)
-        return {
-            "log_storage": log_cost(costs, self._bytes_a_month()),
-            "compute": used / elapsed * MONTH_SECONDS / 3_600 * costs.compute_usd_per_core_hour,
-        }
-
-    def _bytes_a_month(self) -> float:
-        """Bytes of log in 30 days, from the predictions of the longest window and the log's bytes for each."""
-        totals = self._store.totals
-        logged = totals.accepted["prediction"]
-        longest = max(self._monitor.windows, key=self._monitor.windows.__getitem__)
-        recent = sum(scope.windows[longest].records for scope in self._scopes)
-        per_prediction = totals.log_bytes / logged if logged else 0.0
-        return recent * per_prediction * MONTH_SECONDS / self._monitor.windows[longest]
-
     def _fine(self, newest: float) -> int:
         """From when on buckets are five minutes wide, now that a record as new as `newest` is there."""
         now = time.time()
         if self._monitor.config.evaluation.clock == "log":
             now = max([newest, *self._store.totals.newest.values()])
         return max(fine_since(now), self._store.fine) if math.isfinite(now) else self._store.fine
-
-
-def log_cost(costs: Costs, bytes_a_month: float) -> float:
-    """USD a month for taking in that much log and keeping it for the configured retention."""
-    gib = bytes_a_month / 2**30
-    kept_months = parse_duration(costs.log_retention) / MONTH_SECONDS
-    return gib * (costs.log_ingestion_usd_per_gib + kept_months * costs.log_storage_usd_per_gib_month)
-
-
-def _described(scope: Scope) -> Iterator[str]:
-    yield f"model {scope.model.name} version {scope.version} baseline {scope.totals.layout.baseline.fingerprint}"
-    for period, past in scope.periods.items():
-        missing = "" if past.complete else "; no records before it, so nothing is held against it"
-        yield f"  period {period} of {scope.model.drift.window}: records {past.profile.records:g}{missing}"
-    for window, profile in scope.windows.items():
-        records, weight, squared = profile.part("rows")
-        begun = "" if window in scope.complete else "; history begins within it"
-        yield f"  window {window}: records {records:g}, weight {weight:g}, squared weight {squared:g}{begun}"
-        for feature in scope.totals.layout.features:
-            counts = profile.part(f"feature:{feature.name}")
-            yield f"    {feature.name}: {' '.join(f'{count:g}' for count in counts)}"

@@ -7,7 +7,7 @@ is killed when. The buckets of the last `reach` seconds, and those that still ch
 import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -147,6 +147,16 @@ class Store:
             for start in [start for start in buckets if start < before]:
                 del buckets[start]
 
+    def forget_positions(self, identities: Iterable[str]) -> None:
+        """Drop the positions of files that are gone for good; within a `transaction`."""
+        gone = frozenset(identities)
+        self._run("DELETE FROM positions WHERE list_contains($gone, identity)", gone=list(gone))
+        self._committed.append(partial(self._drop_positions, gone))
+
+    def _drop_positions(self, gone: frozenset[str]) -> None:
+        for identity in gone:
+            self.positions.pop(identity, None)
+
     def window(self, model: str, version: str, at: float, length: int) -> Profile:
         """The sum of the buckets of the window of `length` seconds that ends at `at`."""
         return self.stretch(model, version, Stretch(window_start(at, length), math.floor(at) + 1))
@@ -165,6 +175,10 @@ class Store:
                   if stretch.first <= start < stretch.last)  # fmt: skip
         layout = self._layouts[model]
         return Profile(layout, sum_packed(within, layout.size))
+
+    def stored(self, model: str, version: str) -> tuple[tuple[int, Packed], ...]:
+        """Starts of the buckets kept in memory, and what they hold."""
+        return tuple(self._buckets[model, version].items())
 
     def oldest(self, model: str) -> dict[str, int]:
         """Where the oldest bucket of each version starts, in memory or on disk."""

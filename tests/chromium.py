@@ -30,6 +30,7 @@ class Browser:
     def __init__(self, program: str, folder: Path) -> None:
         self._buffer = b""
         self._number = 0
+        self.complaints: list[str] = []  # of the console, since the browser began: errors, and what a policy blocked
         theirs_in, self._write = os.pipe()
         self._read, theirs_out = os.pipe()
         # Beyond 4, so that none is overwritten before it is copied.
@@ -63,7 +64,8 @@ class Browser:
         self._session = ""
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        self._call("Page.enable")
+        for domain in ("Page", "Runtime", "Log"):
+            self._call(f"{domain}.enable")
 
     def __enter__(self) -> Self:
         return self
@@ -88,6 +90,8 @@ class Browser:
             if answer.get("id") == self._number:
                 assert "error" not in answer, (method, answer["error"])
                 return answer["result"]
+            if answer.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
+                self.complaints.append(json.dumps(answer["params"]))
 
     def _next(self, deadline: float) -> Any:
         while b"\0" not in self._buffer:
@@ -141,6 +145,13 @@ class Browser:
         place = {"x": x + width / 2, "y": y + height / 2}
         for kind in ("mousePressed", "mouseReleased"):
             self._call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
+
+    def look(self, width: int, height: int = 900, *, dark: bool = False) -> None:
+        """See pages as on a screen so wide, by day or by night."""
+        size: dict[str, Any] = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self._call("Emulation.setDeviceMetricsOverride", **size)
+        theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._call("Emulation.setEmulatedMedia", features=[theme])
 
     def photograph(self, path: Path) -> None:
         """Write the whole page as PNG."""

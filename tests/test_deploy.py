@@ -16,7 +16,7 @@ import yaml
 from prometheus_client import CollectorRegistry, Gauge
 
 from exporter.demo.processes import Servers, find_program, free_port
-from exporter.web.app import ModelSummary, create_app
+from exporter.web.app import create_app
 from exporter.web.exposition import Exposition, Format, render
 from exporter.web.listen import serve_app
 from exporter.web.toolkit import Address
@@ -168,8 +168,8 @@ class Exporter:
     def reload(self) -> Sequence[str]:
         return ()
 
-    def models(self) -> Sequence[ModelSummary]:
-        return ()
+    def seen(self) -> None:
+        return None
 
     def debug(self, model: str | None) -> str:
         return str(model)

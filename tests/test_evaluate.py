@@ -99,7 +99,8 @@ def test_serving_and_evaluating_give_the_same_numbers(
     own = {names.BUILD_INFO.name, names.SERIES.name, names.LAG_BYTES.name, names.STATE_BYTES.name}
     beyond = {name for name, _ in ours.keys() - theirs.keys()}
     assert own <= beyond
-    assert {name for name in beyond if not name.startswith("prediction_exporter_")} == {names.MONITORING_COST_USD.name}
+    money = {names.MONITORING_COST_USD.name, names.SAMPLING_SAVINGS_USD.name, names.SAMPLING_SAVINGS_BYTES.name}
+    assert {name for name in beyond if not name.startswith("prediction_exporter_")} == money
     assert theirs.keys() <= ours.keys()
     assert_alike(ours, theirs)
     accepted = theirs[names.RECORDS_TOTAL.name, (("kind", "prediction"),)]

@@ -44,8 +44,9 @@ def ticket(
 
 
 def links(incident: Incident, settings: Settings) -> dict[str, str]:
-    """Where to look: the dashboard, runbook and report as far as they are known, and the responder's page."""
+    """Where to look: the exporter's page, dashboard, runbook and report as far as known, and the responder's page."""
     found = {
+        "Page": incident.annotations.get("page_url", ""),
         "Dashboard": incident.annotations.get("dashboard_url", ""),
         "Runbook": incident.annotations.get("runbook_url", ""),
         "Report": _report(incident, settings),

@@ -1,4 +1,4 @@
-"""The command line: `app` has the commands, `baseline` those about reference data, `common` what both need."""
+"""The command line: `app` has the commands, other modules those that fill a file, `common` what they share."""
 
 from exporter.cli.app import main
 

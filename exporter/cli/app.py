@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 import os
 import signal
 import sys
@@ -15,8 +14,10 @@ from typing import Annotated, Any
 import typer
 
 from exporter.cli.baseline import baseline_app
-from exporter.cli.common import ConfigPath
+from exporter.cli.common import ConfigPath, Instant, LogPaths, instant
+from exporter.cli.explain import explain
 from exporter.cli.init import init
+from exporter.cli.report import report
 from exporter.config import load_config, parse_duration
 from exporter.errors import ConfigError, PredictionExporterError
 
@@ -25,14 +26,12 @@ app = typer.Typer(
 )
 app.command()(init)
 app.add_typer(baseline_app, name="baseline")
+app.command()(explain)
+app.command()(report)
 
 Listen = Annotated[list[str], typer.Option("--web.listen-address", help="[HOST]:PORT; may be repeated.")]
 WebConfig = Annotated[
     Path | None, typer.Option("--web.config.file", help="TLS and users, as in Prometheus' exporter toolkit.")
-]
-LogPaths = Annotated[list[str], typer.Option("--log", help="Files, globs, directories or URLs; may be repeated.")]
-Instant = Annotated[
-    str | None, typer.Option("--at", help="Unix seconds or RFC 3339; without it, the newest record's time.")
 ]
 Schema = Annotated[bool, typer.Option("--schema", help="Print the configuration's JSON Schema instead.")]
 
@@ -89,6 +88,7 @@ def serve(
     log_level: Annotated[LogLevel, typer.Option(help="What is written to standard error.")] = LogLevel.info,
 ) -> None:
     """Follow the log, compute, and serve /metrics."""
+    from exporter.intake.pages import intake_routes
     from exporter.service import Exporter
     from exporter.web.app import create_app
     from exporter.web.listen import serve_app
@@ -105,7 +105,9 @@ def serve(
         signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=exporter.reload).start())
     sys.setswitchinterval(0.0005)  # the default of 5 ms is what a scrape would wait for the reading thread
     try:
-        server = serve_app(create_app(exporter, runbook=_runbook()), addresses, live)
+        routes = intake_routes(lambda: exporter.intake)
+        application = create_app(exporter, runbook=_runbook(), more=routes)
+        server = serve_app(application, addresses, live, admitting=[route.path for route in routes])
         exporter.start()
         stop.wait()
         server.stop()
@@ -126,7 +128,7 @@ def evaluate(
 
     monitor = Monitor.load(load_config(config), str(config))
     latest = time.time() + parse_duration(monitor.config.limits.future)
-    snapshot = compute(monitor, log, _instant(at), latest).snapshot()
+    snapshot = compute(monitor, log, instant(at), latest).snapshot()
     for failure in snapshot.failures:
         typer.echo(f"{failure.model}: {failure.statistic} failed: {failure.error!r}", err=True)
     sys.stdout.write(_printed(snapshot, form))
@@ -166,16 +168,6 @@ def schema_text() -> str:
     from exporter.config import config_schema
 
     return json.dumps(config_schema(), indent=2, sort_keys=True) + "\n"
-
-
-def _instant(text: str | None) -> float | None:
-    from exporter.ingest.ndjson import timestamp
-
-    if text is None:
-        return None
-    if not math.isfinite(instant := timestamp(text)):
-        raise typer.BadParameter(f"{text!r} is no time; give Unix seconds or RFC 3339", param_hint="--at")
-    return instant
 
 
 def _printed(snapshot: Any, form: Format) -> str:

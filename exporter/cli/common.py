@@ -1,5 +1,6 @@
 """What several commands need: the configuration's option, its models by name, files written whole."""
 
+import math
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,10 @@ from exporter.config import Config, Model
 from exporter.errors import ConfigError, PredictionExporterError
 
 ConfigPath = Annotated[Path, typer.Option("--config", help="The configuration file.")]
+LogPaths = Annotated[list[str], typer.Option("--log", help="Files, globs, directories or URLs; may be repeated.")]
+Instant = Annotated[
+    str | None, typer.Option("--at", help="Unix seconds or RFC 3339; without it, the newest record's time.")
+]
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -33,3 +38,14 @@ def named_model(config: Config, name: str, source: str) -> Model:
     except KeyError:
         known = ", ".join(model.name for model in config.models)
         raise ConfigError(source, [f"no model called {name!r}; it has {known}"]) from None
+
+
+def instant(text: str | None, option: str = "--at") -> float | None:
+    """The instant that `option` names; None without one."""
+    from exporter.ingest.ndjson import timestamp
+
+    if text is None:
+        return None
+    if not math.isfinite(found := timestamp(text)):
+        raise typer.BadParameter(f"{text!r} is no time; give Unix seconds or RFC 3339", param_hint=option)
+    return found

@@ -6,6 +6,7 @@ the configuration file's folder by `Config.resolve`.
 
 from exporter.config.alerting import Alerting, Email, PagerDuty, Slack, Webhook
 from exporter.config.base import parse_duration
+from exporter.config.intake import Foreign, Intake
 from exporter.config.load import UniqueKeyLoader, config_schema, load_config, parse_config, problems_of, yaml_problem
 from exporter.config.model import Model, Task, Thresholds
 from exporter.config.objectives import Objectives
@@ -16,6 +17,8 @@ __all__ = [
     "Config",
     "Costs",
     "Email",
+    "Foreign",
+    "Intake",
     "Model",
     "Objectives",
     "PagerDuty",

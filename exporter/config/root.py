@@ -6,7 +6,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from exporter.config.alerting import Alerting
+from exporter.config.archive import Archive
 from exporter.config.base import Duration, NonNegative, Positive, Section, parse_duration
+from exporter.config.intake import Foreign, Intake
 from exporter.config.model import Model
 
 
@@ -14,6 +16,23 @@ class LogSource(Section):
     """One place that predictions are read from: a file, a glob, a directory or an object-store URL."""
 
     path: str = Field(min_length=1, description="NDJSON (plain, gzip, zstd) or Parquet; file, glob, directory, URL.")
+    format: Literal["records", "sagemaker", "azureml"] = Field("records", description="Whose JSON lines they are.")
+    foreign: Foreign | None = Field(None, description="Whose records are that are in a format of others.")
+    archive: bool = Field(False, description="Move what is read and at rest into the archive: the files are deleted.")
+
+    @model_validator(mode="after")
+    def _says_whose(self) -> Self:
+        if (self.format == "records") != (self.foreign is None):
+            raise ValueError("format and foreign go together: give both, or neither for records of our own format")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_archived(self) -> Self:
+        if self.archive and "://" in self.path:
+            raise ValueError("archive: only local files are archived; remove it, or expire the objects in their store")
+        if self.archive and self.foreign is not None:
+            raise ValueError("archive: only records of our own format are archived; remove it")
+        return self
 
 
 class Evaluation(Section):
@@ -82,12 +101,14 @@ class Config(Section):
 
     state: Path = Field(Path("state"), description="Folder of the embedded database.")
     log: tuple[LogSource, ...] = Field(min_length=1, description="Where records are read from; followed.")
+    intake: Intake | None = None
     evaluation: Evaluation = Evaluation()
     models: tuple[Model, ...] = Field(min_length=1, description="Records of other models are rejected.")
     statistics: tuple[StatisticPath, ...] = Field(
         (),
         description="Statistics of your own, each package.module:name, imported from PYTHONPATH; see exporter.custom.",
     )
+    archive: Archive = Archive()
     outcomes: Outcomes = Outcomes()
     costs: Costs = Costs()
     limits: Limits = Limits()
@@ -110,6 +131,17 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _foreign_is_known(self) -> Self:
+        names = [model.name for model in self.models]
+        places = {f"log[{index}].foreign": source.foreign for index, source in enumerate(self.log)}
+        services = self.intake.services if self.intake else ()
+        places |= {f"intake.services[{index}]": service for index, service in enumerate(services)}
+        for place, foreign in places.items():
+            if foreign and foreign.model not in names:
+                raise ValueError(f"{place}.model: there is no model {foreign.model!r}; name one of models")
+        return self
+
+    @model_validator(mode="after")
     def _remembered(self) -> Self:
         retention = parse_duration(self.limits.retention)
         for window in self.evaluation.windows:
@@ -124,9 +156,18 @@ class Config(Section):
                 )
         return self
 
+    @property
+    def archive_folder(self) -> Path:
+        """Where the archive stands."""
+        return self.resolve(self.archive.path or self.state / "archive")
+
     def resolve(self, path: Path | str) -> Path:
         """`path` as seen from the configuration file's folder."""
         return self._folder / path
+
+    def locate(self, source: LogSource) -> str:
+        """The source's path as seen from the configuration file's folder; an object store's URL stays as it is."""
+        return source.path if "://" in source.path else str(self.resolve(source.path))
 
     def model(self, name: str) -> Model:
         """The model called `name`; KeyError if there is none."""

@@ -9,6 +9,7 @@ import glob
 import hashlib
 import io
 import json
+import os
 import stat
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -49,6 +50,11 @@ class LogFile:
     def inode(self) -> tuple[int, ...]:
         """Device and inode of a local file."""
         return self.version[:2]
+
+    @property
+    def mtime(self) -> float:
+        """When a local file was last written, Unix seconds."""
+        return self.version[3] / 1e9
 
     @property
     def is_parquet(self) -> bool:
@@ -145,8 +151,12 @@ def _local(path: str) -> Iterator[LogFile]:
         except OSError:
             continue  # rotated away between the listing and now, or a link to nowhere
         if stat.S_ISREG(status.st_mode):
-            version = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-            yield LogFile(str(file), status.st_size, version)
+            yield LogFile(str(file), status.st_size, version_of(status))
+
+
+def version_of(status: os.stat_result) -> tuple[int, ...]:
+    """What tells one version of a local file from another."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _remote(url: str) -> Iterator[LogFile]:

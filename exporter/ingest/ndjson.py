@@ -58,25 +58,44 @@ class LineReader:
         inner += [("segments", self._segments | None, None)] if schema.segments else []
         self._line: Any = msgspec.defstruct("Line", [*_LINE_FIELDS, *inner])
         self._decode = msgspec.json.Decoder(self._line).decode
+        self._decode_outline = msgspec.json.Decoder(msgspec.defstruct("Outline", _LINE_FIELDS, gc=False)).decode
 
     def read(self, text: bytes) -> tuple[list[Records], Counter[str]]:
         """The records of `text`, and how many lines were refused for which reason; blank lines are none."""
-        good: list[Any] = []
-        mended: list[Any] = []
-        rejected = Counter[str]()
-        for entry in text.split(b"\n"):
+        good, mended, refused = self._lines(text, self._decode)
+        parts = [(good, _typed_numbers), (mended, numbers_of)]
+        records = [self._columns([line for _, line in lines], numeric) for lines, numeric in parts if lines]
+        return records, Counter(reason for _, reason in refused)
+
+    def outline(self, text: bytes) -> tuple[list[tuple[list[int], Records]], list[tuple[int, str]]]:
+        """As `read`, but without features, which no record is refused for, and with each line's number from 0."""
+        # What msgspec passes over it checks as it checks what it takes, but for UTF-8 and halves of surrogate pairs.
+        strict = b"\\u" in text or not _is_utf8(text)
+        good, mended, refused = self._lines(text, self._decode if strict else self._decode_outline)
+        parts = [(good, _typed_numbers), (mended, numbers_of)]
+        records = [([number for number, _ in lines], _records([line for _, line in lines], {}, {}, numeric))
+                   for lines, numeric in parts if lines]  # fmt: skip
+        return records, refused
+
+    def _lines(
+        self, text: bytes, decode: Callable[[bytes], Any]
+    ) -> tuple[list[tuple[int, Any]], list[tuple[int, Any]], list[tuple[int, str]]]:
+        """Lines decoded, lines mended and lines refused, with their numbers."""
+        good: list[tuple[int, Any]] = []
+        mended: list[tuple[int, Any]] = []
+        refused: list[tuple[int, str]] = []
+        for number, entry in enumerate(text.split(b"\n")):
             if len(entry) > MAX_LINE:
-                rejected["oversized"] += 1
+                refused.append((number, "oversized"))
                 continue
             try:
-                good.append(self._decode(entry))
+                good.append((number, decode(entry)))
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 if (line := self._mend(entry)) is not None:
-                    mended.append(line)
+                    mended.append((number, line))
                 elif entry.strip():
-                    rejected["malformed"] += 1
-        parts = [(good, _typed_numbers), (mended, numbers_of)]
-        return [self._columns(lines, numeric) for lines, numeric in parts if lines], rejected
+                    refused.append((number, "malformed"))
+        return good, mended, refused
 
     def _mend(self, entry: bytes) -> Any:
         """The line as Python reads it, types unchecked; None when it is no JSON object."""
@@ -108,6 +127,14 @@ class LineReader:
         inner = [line.segments or nothing for line in lines]
         return {name: texts_of([getattr(row, place) for row in inner])
                 for name, place in self._segment_places.items()}  # fmt: skip
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _struct_of(name: str, places: Mapping[str, str], fields: list[Any]) -> Any:

@@ -6,7 +6,7 @@ all alike, so the same records give the same numbers whatever form they came in.
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,17 +109,22 @@ class Sorted:
             self.reports.setdefault(model, []).extend(reports)
 
 
-def sort_records(records: Records, models: Sequence[Model], latest: float, until: float = math.inf) -> Sorted:
+Note = Callable[[str, Codes], None]
+
+
+def sort_records(records: Records, models: Sequence[Model], latest: float, until: float = math.inf,
+                 note: Note | None = None) -> Sorted:  # fmt: skip
     """Validate `records`; one later than `latest` (Unix seconds) is refused as `future_timestamp`.
 
-    Records after the instant `until` are passed over without a word: they are for a later question.
+    Records after the instant `until` are passed over without a word: they are for a later question. `note` hears of
+    every refusal: the reason, and the places in `records` of those refused for it.
     """
     result = Sorted()
     kinds = {kind: code for code, kind in enumerate(KINDS)}
     kind = records.kind.recode(kinds, other=-1, missing=-1, wrong=-1)
     names = {model.name: code for code, model in enumerate(models)}
     owner = records.model.recode(names, other=-1, missing=-1, wrong=-1)
-    sieve = _Sieve(records.rows, result.rejected)
+    sieve = _Sieve(np.arange(records.rows), result.rejected, note)
     sieve.refuse("unknown_kind", kind < 0)
     sieve.refuse("unknown_model", owner < 0)
     sieve.refuse("invalid_version", ~_fits(records.version))
@@ -130,42 +135,51 @@ def sort_records(records: Records, models: Sequence[Model], latest: float, until
     for code, model in enumerate(models):
         mine = sieve.kept & (owner == code)
         if mine.any():
-            _sort_model(records, model, [mine & (kind == k) for k in range(len(KINDS))], result)
+            _sort_model(records, model, [mine & (kind == k) for k in range(len(KINDS))], result, note)
     return result
 
 
 class _Sieve:
     """Refuses rows for one reason after another; the first that applies is counted."""
 
-    def __init__(self, rows: int, rejected: Counter[str]) -> None:
-        self.kept: Mask = np.ones(rows, dtype=bool)
-        self._rejected = rejected
+    def __init__(self, places: Codes, rejected: Counter[str], note: Note | None) -> None:
+        self.kept: Mask = np.ones(len(places), dtype=bool)
+        self._places, self._rejected, self._note = places, rejected, note
 
     def refuse(self, reason: str, bad: Mask) -> None:
         bad = bad & self.kept
         if count := int(np.count_nonzero(bad)):
             self._rejected[reason] += count
             self.kept = self.kept & ~bad
+            if self._note is not None:
+                self._note(reason, self._places[bad])
 
 
-def _sort_model(records: Records, model: Model, of_kind: list[Mask], result: Sorted) -> None:
+def _sort_model(records: Records, model: Model, of_kind: list[Mask], result: Sorted, note: Note | None) -> None:
     predictions, outcomes, counts = of_kind
-    if predictions.any() and (batch := _predictions(records, model, predictions, result.rejected)).rows:
+    if predictions.any() and (batch := _predictions(records, model, predictions, result.rejected, note)).rows:
         result.predictions.setdefault(model.name, []).append(batch)
         result.accepted["prediction"] += batch.rows
-    if outcomes.any() and (labels := _outcomes(records, model, outcomes, result.rejected)).rows:
+    if outcomes.any() and (labels := _outcomes(records, model, outcomes, result.rejected, note)).rows:
         result.outcomes.setdefault(model.name, []).append(labels)
         result.accepted["outcome"] += labels.rows
-    for report in _reports(records, counts) if counts.any() else ():
-        if report is None:
-            result.rejected["invalid_counts"] += 1
-        else:
-            result.reports.setdefault(model.name, []).append(report)
-            result.accepted["counts"] += 1
+    if counts.any():
+        _sort_reports(records, model, counts, result, note)
 
 
-def _predictions(records: Records, model: Model, mine: Mask, rejected: Counter[str]) -> Predictions:
-    records = records if mine.all() else records.take(np.flatnonzero(mine))
+def _sort_reports(records: Records, model: Model, mine: Mask, result: Sorted, note: Note | None) -> None:
+    found = list(_reports(records, mine))
+    sieve = _Sieve(np.flatnonzero(mine), result.rejected, note)
+    sieve.refuse("invalid_counts", np.array([report is None for report in found]))
+    usable = [report for report in found if report is not None]
+    if usable:
+        result.reports.setdefault(model.name, []).extend(usable)
+        result.accepted["counts"] += len(usable)
+
+
+def _predictions(records: Records, model: Model, mine: Mask, rejected: Counter[str], note: Note | None) -> Predictions:
+    index = np.flatnonzero(mine)
+    records = records if mine.all() else records.take(index)
     score = records.numbers["score"].or_nan()
     prediction, confidence = _output(records, model, score)
     label = _typed(model, records.texts["label"])
@@ -184,7 +198,7 @@ def _predictions(records: Records, model: Model, mine: Mask, rejected: Counter[s
         ids=records.ids,
         segments=records.segments,
     )
-    sieve, rows = _Sieve(batch.rows, rejected), batch.rows
+    sieve, rows = _Sieve(index, rejected, note), batch.rows
     sieve.refuse("invalid_score", (score < 0) | (score > 1) | any_of(records.numbers["score"].wrong, rows))
     sieve.refuse("invalid_weight", ~((batch.weights > 0) & (batch.weights <= MAX_WEIGHT)))
     unscored = np.isnan(score) if model.task == "binary" else np.ones(rows, dtype=bool)
@@ -217,11 +231,11 @@ def _likeliest(probabilities: Any) -> tuple[str | None, float]:
     return label, float(probabilities[label])
 
 
-def _outcomes(records: Records, model: Model, mine: Mask, rejected: Counter[str]) -> Outcomes:
+def _outcomes(records: Records, model: Model, mine: Mask, rejected: Counter[str], note: Note | None) -> Outcomes:
     index = np.flatnonzero(mine)
     label = _typed(model, records.texts["label"].take(index))
     ids = records.ids.take(index_array(index))
-    sieve = _Sieve(len(index), rejected)
+    sieve = _Sieve(index, rejected, note)
     sieve.refuse("missing_id", any_of(null_mask(ids), len(index)))
     sieve.refuse("invalid_label", absent(label))
     kept = np.flatnonzero(sieve.kept)

@@ -9,8 +9,8 @@ import logging
 import math
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +18,7 @@ from functools import partial
 from typing import IO, Any, TypeVar
 
 from exporter.errors import DataError
+from exporter.formats.common import Translated
 from exporter.ingest.blocks import Blocks
 from exporter.ingest.files import UNREADABLE, LogFile, content_identity, find_files, parquet_identity
 from exporter.ingest.lines import after_newline, end_of_lines, is_record, read_block, skip
@@ -74,6 +75,8 @@ class LogReader:
     """False for one-shot work: a last line without its newline counts as a line."""
     handles: dict[Inode, Handle] = field(default_factory=dict)
     """Plain files held open; a reader that takes another's place goes on with them."""
+    translations: Mapping[str, Callable[[bytes], Translated]] = field(default_factory=dict)
+    """By path: how lines in a format of others become ours."""
 
     def __post_init__(self) -> None:
         self._blocks = Blocks(self.schema)
@@ -82,13 +85,17 @@ class LogReader:
         self._seen: dict[str, tuple[int, ...]] = {}
         self._refused: dict[str, str] = {}
         self._behind: dict[str, int] = {}
+        self._translated: dict[str, Callable[[bytes], Translated]] = {}
+        self._released: deque[tuple[str, Sequence[str]]] = deque()
 
     def poll(self) -> Iterator[Piece]:
         """Everything new, file by file; the caller commits each piece's position."""
+        self._let_go()
         changed = self._changed()
         unchanged = {path: rest for path, rest in self._behind.items() if path in self._seen}
         self._behind = unchanged | {file.path: self._unread(file) for file in changed}
         for file in changed:
+            self._let_go()
             try:
                 for piece in self.read(file):
                     self._behind[file.path] = max(self._behind.get(file.path, 0) - piece.size, 0)
@@ -138,10 +145,27 @@ class LogReader:
         with file.open() as stream:
             return self._known(stream, torn=True) or ("", 0)
 
+    def reached(self, file: LogFile, positions: Mapping[str, int]) -> tuple[str, int]:
+        """What a file of NDJSON is known by, and how far `positions` say it was taken; OSError and the like."""
+        with file.open() as stream:
+            return self._known(stream, torn=True, positions=positions) or ("", 0)
+
     def forget(self) -> None:
         """Go back to the committed positions, after a commit that failed."""
         self._reached.clear()
         self._seen.clear()
+
+    def release(self, path: str, identities: Sequence[str]) -> None:
+        """Let go, soon, of a file that was deleted on purpose, so that its disk is free; from any thread."""
+        self._released.append((path, identities))
+
+    def _let_go(self) -> None:
+        while self._released:
+            path, identities = self._released.popleft()
+            for inode in [inode for inode, handle in self.handles.items() if handle.path == path]:
+                self.handles.pop(inode).stream.close()
+            for identity in identities:
+                self._reached.pop(identity, None)
 
     def close(self) -> None:
         """Let go of all files."""
@@ -159,7 +183,10 @@ class LogReader:
         files: dict[str, LogFile] = {}
         for path in self.paths:
             try:
-                files |= {file.path: file for file in find_files([path])}
+                found = {file.path: file for file in find_files([path])}
+                files |= found
+                if path in self.translations:
+                    self._translated |= dict.fromkeys(found, self.translations[path])
                 self._refused.pop(path, None)
             except UNREADABLE as error:
                 self._say(path, f"cannot list {path}: {error}; it is tried again")
@@ -214,7 +241,7 @@ class LogReader:
             return
         identity, position = known
         handle.stream.seek(max(position - 1, 0))
-        for piece in self._pieces(identity, position, handle.stream, torn=torn):
+        for piece in self._pieces(identity, position, handle.stream, handle.path, torn=torn):
             handle.active, position = time.monotonic(), piece.position
             yield piece
         handle.stream.seek(position)
@@ -256,19 +283,22 @@ class LogReader:
             return
         with file.open() as stream:
             skip(stream, known[1] - 1)
-            yield from self._pieces(*known, stream, torn=True)
+            yield from self._pieces(*known, stream, file.path, torn=True)
 
     # Lines.
 
     def _position(self, identity: str, otherwise: int = 0) -> int:
         return self._reached.get(identity, self.positions.get(identity, otherwise))
 
-    def _known(self, stream: IO[bytes], *, torn: bool) -> tuple[str, int] | None:
+    def _known(
+        self, stream: IO[bytes], *, torn: bool, positions: Mapping[str, int] | None = None
+    ) -> tuple[str, int] | None:
         """What the content is known by, and the position reached in it; None while its first line is not complete.
 
         The first line alone counts until there is a second one: logs of replicas may begin alike. `torn` takes lines
-        without a newline for complete.
+        without a newline for complete. The position is this reader's, or that of `positions`.
         """
+        position = self._position if positions is None else positions.get
         first = stream.readline(MAX_LINE)
         ended = first.endswith(b"\n")
         if not first or not (ended or torn or len(first) == MAX_LINE or is_record(first)):
@@ -276,11 +306,11 @@ class LogReader:
         alone = content_identity(first)
         second = stream.readline(MAX_LINE) if ended else b""
         if not second or not (second.endswith(b"\n") or torn):
-            return alone, self._position(alone)
+            return alone, position(alone, 0)
         identity = content_identity(first + second)
-        return identity, self._position(identity, self._position(alone))
+        return identity, position(identity, position(alone, 0))
 
-    def _pieces(self, identity: str, position: int, stream: IO[bytes], *, torn: bool) -> Iterator[Piece]:
+    def _pieces(self, identity: str, position: int, stream: IO[bytes], path: str, *, torn: bool) -> Iterator[Piece]:
         """A block of lines at a time from a stream that stands one byte before `position`.
 
         A position inside a line means that the line was too long, or ended the file without a newline: what is left
@@ -299,11 +329,20 @@ class LogReader:
             if taken:
                 position += taken
                 self._reached[identity] = position
-                records, rejected = self._blocks.read(block, start, end)
+                records, rejected = self._parse(block, start, end, self._translated.get(path))
                 rejected["oversized"] += oversized
                 yield Piece(records, +rejected, identity, position, taken)
         if fault is not None:
             raise fault
+
+    def _parse(
+        self, block: bytes, start: int, end: int, translate: Callable[[bytes], Translated] | None
+    ) -> tuple[tuple[Records, ...], Counter[str]]:
+        if translate is None:
+            return self._blocks.read(block, start, end)
+        translated = translate(block[start:end])
+        ours, rejected = self._blocks.read(translated.lines, 0, len(translated.lines))
+        return ours, rejected + Counter(reason for _, reason in translated.refused)
 
 
 @contextmanager

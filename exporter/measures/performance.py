@@ -42,7 +42,7 @@ def performance_of(profile: Profile) -> dict[str, Value]:
     }
 
 
-_PERFORMANCE = {
+METRICS = {
     "accuracy": names.MODEL_ACCURACY,
     "precision": names.MODEL_PRECISION,
     "recall": names.MODEL_RECALL,
@@ -63,7 +63,7 @@ _ESTIMATED = {
     ),
     "auc": (names.MODEL_ESTIMATED_AUC, names.MODEL_ESTIMATED_AUC_LOWER, names.MODEL_ESTIMATED_AUC_UPPER),
 }
-_LOWER_IS_BETTER = frozenset({"log_loss", "brier_score", "mae", "rmse"})
+LOWER_IS_BETTER = frozenset({"log_loss", "brier_score", "mae", "rmse"})
 _NO_RATIO = frozenset({"calibration_error"})  # near 0 on the reference, so its ratio is noise
 
 
@@ -72,17 +72,18 @@ def measure_performance(scope: Scope) -> Iterator[Sample]:
     for window, profile in scope.labelled.items():
         values = performance_of(profile)
         for metric, value in values.items():
-            yield from scope.gauge(_PERFORMANCE[metric], value, window)
-            ratio = _baseline_ratio(metric, value, scope.totals.layout.baseline.performance)
+            yield from scope.gauge(METRICS[metric], value, window)
+            ratio = baseline_ratio(metric, value, scope.totals.layout.baseline.performance)
             yield from scope.gauge(names.MODEL_PERFORMANCE_BASELINE_RATIO, ratio, window, metric)
         yield from _bounds(scope, window, profile, values)
 
 
-def _baseline_ratio(metric: str, value: Value, baseline: Mapping[str, float]) -> Value:
+def baseline_ratio(metric: str, value: Value, baseline: Mapping[str, float]) -> Value:
+    """The window's value over the baseline's, inverted for errors; NotEnoughData where either lacks it."""
     reference = baseline.get(metric)
     if isinstance(value, NotEnoughData) or reference is None or metric in _NO_RATIO:
         return NotEnoughData(0.0, 1.0, "the baseline or the window lacks the metric")
-    return share(reference, value) if metric in _LOWER_IS_BETTER else share(value, reference)
+    return share(reference, value) if metric in LOWER_IS_BETTER else share(value, reference)
 
 
 def _bounds(scope: Scope, window: str, profile: Profile, values: Mapping[str, Value]) -> Iterator[Sample]:

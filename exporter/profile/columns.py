@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Codes = NDArray[np.intp]
 
+_EXACT_DIGITS = 15  # a float64 holds every whole number of so many, and every power of ten up to 10**22
+
 
 @dataclass(frozen=True, slots=True)
 class NumericColumn:
@@ -103,6 +105,8 @@ def numeric_column(array: pa.Array) -> NumericColumn:
     kind = array.type
     if pa.types.is_float64(kind):
         return NumericColumn(float_values(array), missing)
+    if pa.types.is_decimal128(kind) and kind.precision <= _EXACT_DIGITS:
+        return NumericColumn(_decimals(array), missing)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return NumericColumn(float_values(array.cast(pa.float64(), safe=False)), missing)
     if pa.types.is_boolean(kind):
@@ -110,6 +114,13 @@ def numeric_column(array: pa.Array) -> NumericColumn:
     if is_text(kind):
         return numbers_from_texts(text_column(array))
     return NumericColumn(np.zeros(len(array)), missing, _present(missing, len(array)))
+
+
+def _decimals(array: pa.Array) -> Floats:
+    """The float64 nearest to each decimal, which is what reading its digits gives; Arrow's cast is often one off."""
+    words = np.frombuffer(array.buffers()[1], dtype=np.int64, count=2 * len(array), offset=16 * array.offset)
+    numbers: Floats = words[::2] / 10.0**array.type.scale
+    return numbers
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -191,17 +202,21 @@ def _is_nested(text: str) -> bool:
     return True
 
 
+_NO_TEXT = object()
+
+
 def texts_of(values: list[Any]) -> TextColumn:
     """Texts from Python values, None being missing: the same reading as `text_column`."""
-    index: dict[Any, int] = {}
-    codes = np.empty(len(values), dtype=np.intp)
-    for row, value in enumerate(values):
-        if value is None:
-            codes[row] = -1
-        else:
-            key = None if isinstance(value, dict | list) else value
-            codes[row] = index.setdefault(key, len(index))
-    return TextColumn(codes, tuple(_spelling(key) for key in index))
+    try:
+        distinct = dict.fromkeys(values)
+    except TypeError:  # objects and arrays, which are no texts: all are one wrong value
+        values = [_NO_TEXT if isinstance(value, dict | list) else value for value in values]
+        distinct = dict.fromkeys(values)
+    distinct.pop(None, None)
+    index: dict[Any, int] = {value: code for code, value in enumerate(distinct)}
+    texts = tuple(None if value is _NO_TEXT else _spelling(value) for value in index)
+    index[None] = -1
+    return TextColumn(np.fromiter(map(index.__getitem__, values), np.intp, len(values)), texts)
 
 
 def combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:

@@ -7,7 +7,7 @@ hours, users) move more than that: such a p-value is then too small, and calibra
 
 import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -127,6 +127,31 @@ def each_pvalue(method: str, reference: ArrayLike, current: ArrayLike, n_ref: Ar
     return result
 
 
+class ChiSquareTest(NamedTuple):
+    """What the p-value of a table is read from: shares of both sides in the `cells` left, and a chi-square statistic.
+
+    The p-value is the upper tail of a chi-square law with `cells` - 1 degrees of freedom.
+    """
+
+    reference: Floats
+    current: Floats
+    cells: int
+    statistic: float
+
+
+def chi_square_test(method: str, reference: ArrayLike, current: ArrayLike, n_ref: float, n_cur: float) -> ChiSquareTest:
+    """What `psi_pvalue`, `js_pvalue` and `chi2_pvalue` compute with; both sides must hold rows.
+
+    >>> chi_square_test("chi2", [10, 10, 1], [15, 5, 1], 21, 21).cells
+    2
+    """
+    p, q = (shares(checked_counts(counts))[None] for counts in (reference, current))
+    n, m = np.array([n_ref], dtype=np.float64), np.array([n_cur], dtype=np.float64)
+    p, q, cells = _pooled(p, q, n, m)
+    held = (p[0] > 0) | (q[0] > 0)
+    return ChiSquareTest(p[0][held], q[0][held], int(cells[0]), float(_smaller(method, p, q, n, m)[0]))
+
+
 def benjamini_hochberg(pvalues: ArrayLike) -> Floats:
     """Adjusted p-values: calling all that are at most q drift keeps the expected share of false calls at most q.
 
@@ -171,8 +196,12 @@ def _tails(method: str, p: Floats, q: Floats, n: Floats, m: Floats) -> Floats:
         law: Floats = kolmogorov(distance / np.sqrt(1 / n + 1 / m))
         return law
     p, q, cells = _pooled(p, q, n, m)
-    statistic = np.minimum(_SCALED[method](p, q, n, m), chi2_kernel(p, q, n, m))
+    statistic = _smaller(method, p, q, n, m)
     return np.where(cells < 2, np.nan, chdtrc(np.maximum(cells - 1, 1), statistic))
+
+
+def _smaller(method: str, p: Floats, q: Floats, n: Floats, m: Floats) -> Floats:
+    return np.minimum(_SCALED[method](p, q, n, m), chi2_kernel(p, q, n, m))
 
 
 def _pooled(p: Floats, q: Floats, n: Floats, m: Floats) -> tuple[Floats, Floats, NDArray[np.intp]]:

@@ -5,14 +5,9 @@ computation: it returns the last snapshot's rendering and appends this process's
 metrics, which are read on the spot.
 """
 
-import html
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from starlette.applications import Starlette
@@ -20,25 +15,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from exporter.web.exposition import Body, Exposition, negotiate, only, quality, render
+from exporter.pages.routes import Watched, page_routes
+from exporter.web.exposition import Body, negotiate, only, quality, render
 
 _GZIP_FROM = 1_400  # bytes; less fits one Ethernet packet anyway
 
 
-@dataclass(frozen=True, slots=True)
-class ModelSummary:
-    """One line of the landing page; `last_record` is the newest record's time in Unix seconds, None before any."""
-
-    name: str
-    task: str
-    last_record: float | None = None
-
-
-class Service(Protocol):
+class Service(Watched, Protocol):
     """What the shell asks of the exporter; only `reload` and `debug` may take their time."""
-
-    def snapshot(self) -> Exposition | None:
-        """The newest rendered snapshot; None before the first."""
 
     def alive(self) -> bool:
         """Whether the exporter's own work goes on; False asks for a restart."""
@@ -49,24 +33,25 @@ class Service(Protocol):
     def reload(self) -> Sequence[str]:
         """Load the configuration anew; the problems that kept the old one in force, none when reloaded."""
 
-    def models(self) -> Sequence[ModelSummary]:
-        """The monitored models."""
-
     def debug(self, model: str | None) -> str:
         """The counts behind the numbers of one model, or of all; KeyError for an unknown model."""
 
 
-def create_app(service: Service, *, runbook: Path | bytes | None = None) -> Starlette:
-    """The application over `service`; `runbook` is the page behind the alerts' links, as bytes or a file to read."""
+def create_app(service: Service, *, runbook: Path | bytes | None = None, more: Sequence[Route] = ()) -> Starlette:
+    """The application over `service`, with `more` routes than those of the pages here.
+
+    `runbook` is the page behind the alerts' links, as bytes or a file to read.
+    """
     pages = _Pages(service, runbook)
     routes = [
-        Route("/", pages.landing),
+        *page_routes(service),
         Route("/metrics", pages.metrics),
         Route("/-/healthy", pages.healthy),
         Route("/-/ready", pages.ready),
         Route("/-/reload", pages.reload, methods=["POST", "PUT"]),
         Route("/debug", pages.debug),
         Route("/runbook", pages.runbook),
+        *more,
     ]
     return Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_allowed})
 
@@ -121,10 +106,6 @@ class _Pages:
             return _text("There is no runbook here; `prediction-alerting build` writes it.", 404)
         return HTMLResponse(page)
 
-    def landing(self, _: Request) -> Response:
-        page = landing_page(self._service.models(), self._service.snapshot(), time.time())
-        return HTMLResponse(page, headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"})
-
 
 def _text(sentence: str, status: int = 200) -> Response:
     return PlainTextResponse(sentence.rstrip("\n") + "\n", status_code=status)
@@ -139,56 +120,3 @@ async def _not_allowed(request: Request, error: Exception) -> Response:
     response = _text(f"{request.method} is not allowed here; use {allowed.get('Allow', 'another method')}.", 405)
     response.headers.update(allowed)
     return response
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>prediction_exporter</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; width: 100%; }}
-th, td {{ text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #8886; }}
-dt {{ margin-top: .4rem; }}
-</style>
-</head>
-<body>
-<h1>prediction_exporter</h1>
-<p>Version {version}. {state}</p>
-<h2>Models</h2>
-<table>
-<thead><tr><th scope="col">Model</th><th scope="col">Task</th><th scope="col">Newest record</th></tr></thead>
-<tbody>
-{models}
-</tbody>
-</table>
-<h2>Pages</h2>
-<dl>
-<dt><a href="metrics">/metrics</a></dt><dd>what Prometheus scrapes</dd>
-<dt><a href="debug">/debug</a></dt><dd>the counts behind each number</dd>
-<dt><a href="runbook">/runbook</a></dt><dd>what each alert means and asks for</dd>
-<dt><a href="-/healthy">/-/healthy</a>, <a href="-/ready">/-/ready</a></dt><dd>probes</dd>
-</dl>
-</body>
-</html>
-"""
-
-
-def landing_page(models: Sequence[ModelSummary], snapshot: Exposition | None, now: float) -> str:
-    """The landing page at `now` (Unix seconds): no scripts and nothing from elsewhere."""
-    if snapshot is None:
-        state = "The first snapshot is still being computed."
-    else:
-        state = f"The snapshot holds {snapshot.series:,} series and is {max(0, now - snapshot.rendered_at):.0f} s old."
-    rows = "\n".join(_row(model) for model in models)
-    return _PAGE.format(version=html.escape(version("prediction-exporter")), state=state, models=rows)
-
-
-def _row(model: ModelSummary) -> str:
-    newest = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(model.last_record)) if model.last_record else "none yet"
-    cells = "".join(f"<td>{html.escape(text)}</td>" for text in (model.task, newest))
-    link = f'<a href="debug?model={quote(model.name, safe="")}">{html.escape(model.name)}</a>'
-    return f"<tr><td>{link}</td>{cells}</tr>"

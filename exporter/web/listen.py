@@ -48,9 +48,11 @@ class _Server(uvicorn.Server):
             self.settled.set()
 
 
-def serve_app(app: ASGIApp, listen: Sequence[Address], web: LiveWebConfig | None = None) -> Running:
+def serve_app(app: ASGIApp, listen: Sequence[Address], web: LiveWebConfig | None = None,
+              admitting: Sequence[str] = ()) -> Running:  # fmt: skip
     """Serve `app` on every address until the returned handle is stopped; listens when it returns.
 
+    `web` guards all paths but the `admitting` ones, see `Guard`.
     Raises PredictionExporterError for an address that cannot be listened on.
     """
     sockets: list[socket.socket] = []
@@ -62,7 +64,7 @@ def serve_app(app: ASGIApp, listen: Sequence[Address], web: LiveWebConfig | None
             sock.close()
         raise
     config = uvicorn.Config(
-        Guard(app, web) if web else app,
+        Guard(app, web, admitting) if web else app,
         loop="asyncio",
         http="h11",
         ws="none",

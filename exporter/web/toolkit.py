@@ -354,11 +354,15 @@ class _FollowingContext(ssl.SSLContext):
 
 
 class Guard:
-    """An ASGI application around another: admits, refuses, and sets the configured headers."""
+    """An ASGI application around another: admits, refuses, and sets the configured headers.
 
-    def __init__(self, app: ASGIApp, web: LiveWebConfig) -> None:
+    `admitting` are paths whose handlers have credentials of their own to ask for.
+    """
+
+    def __init__(self, app: ASGIApp, web: LiveWebConfig, admitting: Sequence[str] = ()) -> None:
         self._app = app
         self._web = web
+        self._open = frozenset(admitting)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 unless the web configuration in force admits the request."""
@@ -367,7 +371,9 @@ class Guard:
             return
         self._web.refresh()
         send = _with_headers(send, self._web.config.headers)
-        admitted = await self._web.authenticator.admits(Headers(scope=scope).get("authorization"))
+        admitted = scope["path"] in self._open or await self._web.authenticator.admits(
+            Headers(scope=scope).get("authorization")
+        )
         await (self._app if admitted else _UNAUTHORIZED)(scope, receive, send)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 # Run from the repository's root, pytest takes the folder `predlog/` for the package; the package is in `predlog/src`.
 if not hasattr(sys.modules.get("predlog"), "PredictionLog"):
@@ -32,6 +33,7 @@ def read(folder: Path) -> Callable[..., Records]:
     def read_records(kind: str | None = None) -> Records:
         texts = [path.read_bytes() for path in sorted(folder.glob("*.ndjson"))]
         texts += [gzip.decompress(path.read_bytes()) for path in sorted(folder.glob("*.ndjson.gz"))]
+        texts += [zstandard.decompress(path.read_bytes()) for path in sorted(folder.glob("*.ndjson.zst"))]
         records = [json.loads(line) for text in texts for line in text.splitlines()]
         return [record for record in records if kind in (None, record["kind"])]
 

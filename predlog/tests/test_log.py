@@ -168,7 +168,7 @@ def test_features_may_be_changed_after_the_call_when_they_are_copied(folder: Pat
         ({"capacity": 0}, "capacity must be above 0, not 0"),
         ({"flush_seconds": -1}, "flush_seconds must be above 0"),
         ({"fsync": "always"}, "fsync must be one of 'flush', 'interval', 'never', not 'always'"),
-        ({"compression": "lz4"}, "compression must be one of None, 'gzip', not 'lz4'"),
+        ({"compression": "lz4"}, "compression must be one of None, 'gzip', 'zstd', not 'lz4'"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused_at_once(arguments: dict[str, Any], message: str) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
-from predlog import PredictionLog
+from predlog import PredictionLog, segment
+from predlog.segment import Compression
 
 Read = Callable[..., list[dict[str, Any]]]
 
@@ -41,16 +43,47 @@ def test_segments_end_at_their_age(folder: Path, read: Read) -> None:
     assert len(read("prediction")) == 3
 
 
-def test_with_gzip_finished_segments_are_replaced_and_nothing_else_stays(folder: Path, read: Read) -> None:
-    with PredictionLog("m", "v", folder, rotate_bytes=1, compression="gzip") as log:
+PACKED: list[tuple[Compression, str, Callable[[bytes], bytes]]] = [
+    ("gzip", ".ndjson.gz", gzip.decompress),
+    ("zstd", ".ndjson.zst", zstandard.decompress),
+]
+
+
+@pytest.mark.parametrize(("compression", "suffix", "unpack"), PACKED)
+def test_when_compressed_finished_segments_are_replaced_and_nothing_else_stays(
+    folder: Path, read: Read, compression: Compression, suffix: str, unpack: Callable[[bytes], bytes]
+) -> None:
+    with PredictionLog("m", "v", folder, rotate_bytes=1, compression=compression) as log:
         for index in range(4):
             log.log({"index": index})
             log.flush()
     names = sorted(path.name for path in folder.iterdir())
     assert len(names) == 4
-    assert all(name.endswith(".ndjson.gz") for name in names)
-    assert b'"index":0' in gzip.decompress((folder / names[0]).read_bytes())
+    assert all(name.endswith(suffix) for name in names)
+    assert b'"index":0' in unpack((folder / names[0]).read_bytes())
     assert [record["features"]["index"] for record in read("prediction")] == [0, 1, 2, 3]
+
+
+def test_zstd_without_its_package_is_refused_at_once_with_the_remedy(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segment, "find_spec", lambda _: None)
+    with pytest.raises(ModuleNotFoundError, match=re.escape("install predlog[zstd]")):
+        PredictionLog("m", "v", folder, compression="zstd")
+
+
+def test_a_segment_that_cannot_be_packed_stays_plain_and_no_part_is_left(
+    folder: Path, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object, __: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(segment._PACK, "zstd", full)
+    with PredictionLog("m", "v", folder, rotate_bytes=1, compression="zstd") as log:
+        log.log({})
+        assert log.flush() == 0
+    assert [path.suffix for path in folder.iterdir()] == [".ndjson"]
+    assert len(read("prediction")) == 1
 
 
 def test_where_no_thread_can_start_a_finished_segment_is_put_away_all_the_same(

@@ -79,7 +79,6 @@ def segment(upper: float, whole: float, window: str = "1d") -> tuple[Series, ...
     labels = {**MODEL, "window": window}
     return (
         gauge(names.SEGMENT_ACCURACY_UPPER, labels | ORIGIN, upper),
-        gauge(names.SEGMENT_ACCURACY_UPPER, labels | ORIGIN | {"value": "LGA"}, 0.95),
         gauge(names.MODEL_ACCURACY_LOWER, labels, whole),
     )
 
@@ -294,6 +293,7 @@ CASES = (
     Case("PredictionExporterAbsent", 5, (), (BUILD,), {}),
     Case("PredictionExporterDown", 5, (BUILD, gauge(names.UP, {}, 0)), (BUILD, gauge(names.UP, {}, 1)), TARGET),
     simple("PredictionIngestionFailed", 5, names.INGESTION_SUCCESS, {}, 0, 1),
+    simple("PredictionArchiveFailed", 5, names.ARCHIVE_SUCCESS, {}, 0, 1),
     simple("PredictionDriftCheckStale", 6, names.LAST_EVALUATION_TIMESTAMP_SECONDS, {}, -DAY, 9 * DAY, "1d 0h 6m 0s"),
     Case(
         "PredictionDriftCheckAbsent",
@@ -328,4 +328,13 @@ CASES = (
         memory=60,
     ),
     simple("PredictionConfigReloadFailed", 5, names.CONFIG_LAST_RELOAD_SUCCESSFUL, {}, 0, 1),
+    Case(
+        "PredictionIntakeFailing",
+        6,
+        (gauge(names.INTAKE_REQUESTS_TOTAL, {"code": "503"}, Rate(1)),),
+        (gauge(names.INTAKE_REQUESTS_TOTAL, {"code": "503"}, Rate(0)),),
+        TARGET | {"code": "503"},
+        memory=5,
+    ),
+    simple("PredictionIntakeSpoolHigh", 5, names.INTAKE_SPOOL_BYTES, {}, 0.875 * 2**30, 0.75 * 2**30, "896Mi"),
 )

@@ -24,7 +24,8 @@ models:
   - {name: 'a "b" {{c}}', task: regression, baseline: a.json, drift: {window: 2d}, objectives: {latency: 0.9}}
   - {name: d.e, task: multiclass, baseline: d.json, drift: {window: 6h, min_rows: 7}, thresholds: {auc: 0.7}}
 costs: {notification_usd: 0, monthly_limits: {log_storage_usd: 0.00001}}
-alerting: {speed: 100, runbook_url: "https://wiki.example/runbook", dashboard_url: "https://grafana.example"}
+alerting: {speed: 100, runbook_url: "https://wiki.example/runbook", dashboard_url: "https://grafana.example",
+           exporter_url: "https://exporter.example"}
 """)
 every_config = pytest.mark.parametrize("config", [COMMITTED, REPLAY, ODD], ids=["production", "replay", "odd"])
 
@@ -62,6 +63,11 @@ def test_every_alert_is_held_graded_told_and_linked(config: Config) -> None:
         assert notes["runbook_url"] == f"{config.alerting.runbook_url}#{name}"
         page = "prediction-feature" if "labels.feature" in notes["dashboard_url"] else "prediction-model"
         assert notes["dashboard_url"].partition("?")[0] == f"{config.alerting.dashboard_url}/d/{page}"
+        about = (
+            "/alert?model={{ $labels.model_name | urlquery }}" if "var-model" in notes["dashboard_url"] else "/status"
+        )
+        assert notes["page_url"].startswith(config.alerting.exporter_url + about)
+        assert ("&feature=" in notes["page_url"]) == ("var-feature" in notes["dashboard_url"])
         assert [
             page.count(heading) for page, heading in zip(pages, (f"### {name}\n", f'id="{name}"'), strict=True)
         ] == [1, 1]

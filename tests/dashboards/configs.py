@@ -18,7 +18,7 @@ HEAD = "log: [{path: logs/*.ndjson}]\nmodels:\n"
 MIXED = (
     HEAD
     + """
-  - {name: delay, task: binary, baseline: b.json, segments: [origin]}
+  - {name: delay, task: binary, baseline: b.json, segments: [origin], drift: {periods: [previous]}}
   - {name: topic-1.0, task: multiclass, baseline: b.json, thresholds: {auc: 0.8, feature_drift: {severe: 0.5}}}
   - {name: 'pri"ce', task: regression, baseline: b.json, thresholds: {accuracy: 0.1}}
 """

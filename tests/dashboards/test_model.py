@@ -54,7 +54,13 @@ def test_the_five_rows_stand_in_order_and_the_programs_come_last(name: str) -> N
 def test_every_family_is_shown(name: str) -> None:
     shown = named([panel for uid in UIDS for panel in drawn(built(name, uid))])
     has_segments = any(model.segments for model in configs()[name].models)
-    asked = [family for family in names.FAMILIES if has_segments or names.SEGMENT not in family.labels]
+    has_periods = any(model.drift.periods for model in configs()[name].models)
+    asked = [
+        family
+        for family in names.FAMILIES
+        if (has_segments or names.SEGMENT not in family.labels)
+        and (has_periods or names.PERIOD not in family.labels or family.row is Row.EXPORTER)
+    ]
     assert {family.name for family in asked} - shown == set()
 
 

@@ -16,7 +16,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.errors import PredictionExporterError
-from exporter.web.app import ModelSummary, create_app, landing_page
+from exporter.web.app import create_app
 from exporter.web.exposition import Body, Exposition, Format, negotiate, only, render
 from exporter.web.listen import _bind, serve_app
 from exporter.web.toolkit import Address
@@ -63,8 +63,8 @@ class Exporter:
     def reload(self) -> Sequence[str]:
         return self.problems
 
-    def models(self) -> Sequence[ModelSummary]:
-        return [ModelSummary("churn", "binary", 1_388_534_400.0), ModelSummary("<b>&x", "regression")]
+    def seen(self) -> None:
+        return None
 
     def debug(self, model: str | None) -> str:
         if model not in (None, "churn"):
@@ -244,20 +244,13 @@ def test_the_runbook_comes_from_bytes_or_a_file_or_is_404(
         assert without.get("/runbook").status_code == 404
 
 
-def test_the_landing_page_links_every_page_and_escapes_names(client: httpx.Client) -> None:
+def test_before_the_first_evaluation_the_landing_page_says_so_and_links_the_rest(client: httpx.Client) -> None:
     page = client.get("/").text
-    for target in ("metrics", "debug", "runbook", "-/healthy", "-/ready", "debug?model=churn"):
+    assert "The first snapshot is still being computed." in page
+    for target in ("metrics", "debug", "runbook", "-/healthy", "-/ready"):
         assert f'href="{target}"' in page
         assert client.get(f"/{target}").status_code == 200
-    assert "<b>" not in page
-    assert "&lt;b&gt;&amp;x" in page
-    assert 'href="debug?model=%3Cb%3E%26x"' in page
-    assert "2014-01-01 00:00:00 UTC" in page
-    assert "http" not in page
-
-
-def test_the_landing_page_tells_the_snapshots_size_and_age() -> None:
-    assert "holds 60 series and is 12 s old" in landing_page([], exposition(), now=1e9 + 12)
+    assert client.get("/status").status_code == 503
 
 
 def test_an_unknown_page_is_404_in_plain_text(client: httpx.Client) -> None:

@@ -19,7 +19,7 @@ from predlog.batch import Batch, is_columnar, row_count
 from predlog.counts import Counts
 from predlog.record import Outcome, Prediction, error_name
 from predlog.sampling import Sampling
-from predlog.segment import Compression, Fsync, Rotation, Segments
+from predlog.segment import Compression, Fsync, Rotation, Segments, check_compression
 from predlog.track import Function, Output, Source, tracked
 from predlog.worker import Barrier, Reporter, Settings, Worker
 
@@ -54,13 +54,15 @@ class PredictionLog:
 
         `feature_names` name the values of features given as rows or matrices. `capacity` bounds the queue, in
         predictions. `flush_seconds` is what a crash may cost. `fsync`: at `flush`, rotation and `close`; at every
-        `interval` too; or `never`. A segment ends at `rotate_bytes` or `rotate_seconds`, and is gzipped then if
-        `compression` says so. ValueError for arguments that make no sense: here, and never later.
+        `interval` too; or `never`. A segment ends at `rotate_bytes` or `rotate_seconds`, and is packed then if
+        `compression` says so: `gzip`, or `zstd`, which needs `predlog[zstd]`. ValueError for arguments that make no
+        sense, ModuleNotFoundError where zstd is missing: here, and never later.
         """
         _check(model=model, version=version, capacity=capacity, flush_seconds=flush_seconds)
         _check(rotate_bytes=rotate_bytes, rotate_seconds=rotate_seconds, path=os.fspath(path))
         _check_choice("fsync", fsync, ("flush", "interval", "never"))
-        _check_choice("compression", compression, (None, "gzip"))
+        _check_choice("compression", compression, (None, "gzip", "zstd"))
+        check_compression(compression)
         names = None if feature_names is None else tuple(feature_names)
         self._settings = Settings(model, version, names, sampling or Sampling(), flush_seconds, fsync)
         self._folder = Path(path).absolute()  # servers change their directory when they become daemons

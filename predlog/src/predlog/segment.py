@@ -14,15 +14,17 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 Fsync = Literal["flush", "interval", "never"]
-Compression = Literal["gzip"]
+Compression = Literal["gzip", "zstd"]
 
 ACTIVE_SUFFIX = ".ndjson"
-GZIP_SUFFIX = ".ndjson.gz"
+PACKED_SUFFIX: dict[Compression, str] = {"gzip": ".gz", "zstd": ".zst"}
 _PART_SUFFIX = ".part"
+_COPY_BYTES = 1 << 18
 # After these the same file can go on, when there is room again; after others a new one is tried.
 _NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
@@ -40,8 +42,9 @@ class Rotation:
 class Segments:
     """The segments of one process; belongs to one thread.
 
-    A segment is called `<model>-<pid>-<start>-<sequence>.ndjson`. With gzip, a finished one is written to a `.part`
-    file, which is renamed to `.ndjson.gz` when it is complete and synced; then the plain one is removed.
+    A segment is called `<model>-<pid>-<start>-<sequence>.ndjson`. With compression, a finished one is written to a
+    `.part` file, which is renamed to `.ndjson.gz` or `.ndjson.zst` when it is complete and synced; then the plain one
+    is removed.
     """
 
     def __init__(self, folder: Path, model: str, rotation: Rotation, report: Callable[[str, Exception], None]) -> None:
@@ -166,16 +169,15 @@ class Segments:
             self._refused = True
         synced.set()
         self._close(descriptor)
-        if self._rotation.compression == "gzip":
-            self._gzip(path)
+        if self._rotation.compression is not None:
+            self._compress(path, self._rotation.compression)
 
-    def _gzip(self, path: Path) -> None:
-        done = path.with_name(path.name.removesuffix(ACTIVE_SUFFIX) + GZIP_SUFFIX)
+    def _compress(self, path: Path, compression: Compression) -> None:
+        done = path.with_name(path.name + PACKED_SUFFIX[compression])
         part = done.with_name(done.name + _PART_SUFFIX)
         try:
             with path.open("rb") as plain, part.open("wb") as raw:
-                with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
-                    shutil.copyfileobj(plain, packed, 1 << 18)
+                _PACK[compression](plain, raw)
                 raw.flush()
                 os.fsync(raw.fileno())
             part.replace(done)
@@ -194,6 +196,27 @@ class Segments:
     def abandon(self) -> None:
         """Close this process's copy of its parent's descriptor, after a fork."""
         self._finish()
+
+
+def _gzip(plain: IO[bytes], raw: IO[bytes]) -> None:
+    with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
+        shutil.copyfileobj(plain, packed, _COPY_BYTES)
+
+
+def _zstd(plain: IO[bytes], raw: IO[bytes]) -> None:
+    import zstandard  # optional, and only there when `check_compression` found it
+
+    size = os.fstat(plain.fileno()).st_size
+    zstandard.ZstdCompressor(write_checksum=True).copy_stream(plain, raw, size=size)
+
+
+_PACK: dict[Compression, Callable[[IO[bytes], IO[bytes]], None]] = {"gzip": _gzip, "zstd": _zstd}
+
+
+def check_compression(compression: Compression | None) -> None:
+    """ModuleNotFoundError when `compression` needs a package that is not installed; it names the remedy."""
+    if compression == "zstd" and find_spec("zstandard") is None:
+        raise ModuleNotFoundError("compression 'zstd' needs the package zstandard: install predlog[zstd]")
 
 
 def _append(descriptor: int, chunk: bytes) -> tuple[int, OSError | None]:

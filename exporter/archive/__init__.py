@@ -1,0 +1,1 @@
+"""The archive: log files at rest become zstd Parquet by model and day, are deleted, and expire."""

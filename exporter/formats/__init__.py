@@ -1,0 +1,1 @@
+"""Records as other systems write them, turned into ours: pure functions from decoded JSON to prediction records."""
