@@ -28,7 +28,7 @@ format: $(INSTALLED) ## format the code and mend what the linter can mend
 	@$(VENV)/bin/ruff format
 	@$(VENV)/bin/ruff check --fix
 
-generate: $(INSTALLED) ## write the rules, routes, runbook, dashboards, schema and metric catalogue anew
+generate: $(INSTALLED) ## write the rules, routes, runbook, dashboards, schema, metric catalogue and configuration reference anew
 	@scripts/generate
 
 constraints: $(INSTALLED) ## write constraints.txt from the virtual environment

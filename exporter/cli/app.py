@@ -17,6 +17,7 @@ from exporter.cli.baseline import baseline_app
 from exporter.cli.common import ConfigPath, Instant, LogPaths, instant
 from exporter.cli.explain import explain
 from exporter.cli.history import backfill, backtest
+from exporter.cli.init import init
 from exporter.cli.report import report
 from exporter.config import load_config, parse_duration
 from exporter.errors import ConfigError, PredictionExporterError
@@ -24,6 +25,7 @@ from exporter.errors import ConfigError, PredictionExporterError
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, help=__doc__, pretty_exceptions_enable=False
 )
+app.command()(init)
 app.add_typer(baseline_app, name="baseline")
 app.command()(explain)
 app.command()(report)

@@ -11,31 +11,31 @@ from exporter.config.base import Duration, Section, Share, Url
 class Slack(Section):
     """A Slack channel; the incoming-webhook URL is a secret and is read from a file."""
 
-    channel: str = Field(min_length=2)
-    api_url_file: Path
+    channel: str = Field(min_length=2, description="Its name.")
+    api_url_file: Path = Field(description="File with the URL, as Alertmanager finds it.")
 
 
 class Email(Section):
     """An e-mail recipient; the password, where one is needed, is read from a file."""
 
-    to: str
-    sender: str
-    smarthost: str = Field(pattern=r"^\S+:\d+$", description="host:port")
-    username: str | None = None
-    password_file: Path | None = None
+    to: str = Field(description="Who gets it.")
+    sender: str = Field(description="Whom it is from.")
+    smarthost: str = Field(pattern=r"^\S+:\d+$", description="Mail server, host:port.")
+    username: str | None = Field(None, description="Where the mail server asks for one.")
+    password_file: Path | None = Field(None, description="File with its password, as Alertmanager finds it.")
 
 
 class PagerDuty(Section):
     """A PagerDuty service; the integration key is read from a file."""
 
-    routing_key_file: Path
+    routing_key_file: Path = Field(description="File with the key, as Alertmanager finds it.")
 
 
 class Webhook(Section):
     """An HTTP endpoint that takes Alertmanager's webhook payloads."""
 
-    url: Url
-    bearer_token_file: Path | None = None
+    url: Url = Field(description="Where it listens.")
+    bearer_token_file: Path | None = Field(None, description="File with its token, as Alertmanager finds it.")
 
 
 class Alerting(Section):
@@ -43,7 +43,7 @@ class Alerting(Section):
 
     exporter_url: Url = Field("http://localhost:9750", description="The exporter's own pages, as people reach them.")
     runbook_url: Url = Field("http://localhost:9750/runbook", description="The page with a heading for each alert.")
-    dashboard_url: Url = "http://localhost:3000"
+    dashboard_url: Url = Field("http://localhost:3000", description="Grafana, as people reach it.")
     slack: Slack | None = None
     email: Email | None = None
     pagerduty: PagerDuty | None = None

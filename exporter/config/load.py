@@ -48,6 +48,11 @@ def parse_section(kind: type[Kind], text: str, source: str, keys: str, folder: P
         raise ConfigError(source, [yaml_problem(error)]) from error
     if not isinstance(data, dict):
         raise ConfigError(source, [f"expected a mapping with {keys} at the top"])
+    return validated(kind, data, source, folder)
+
+
+def validated(kind: type[Kind], data: dict[Any, Any], source: str, folder: Path = Path()) -> Kind:
+    """The mapping `data` as a `kind`; ConfigError names every problem with its path in `source`."""
     try:
         return kind.model_validate(data, context={"folder": folder})
     except ValidationError as error:

@@ -19,9 +19,11 @@ DriftMethod = Literal["psi", "js", "ks", "chi2", "hellinger", "tv", "wasserstein
 class FeatureDriftLevels(Section):
     """PSI levels of one feature: 0.1 and 0.2 are the field's custom (Siddiqi 2006), 0.3 asks for retraining."""
 
-    minor: Positive = 0.1
-    moderate: Positive = 0.2
-    severe: Positive = 0.3
+    minor: Positive = Field(
+        0.1, description="Noted as info; from here on, and if significant, a feature counts as drifted."
+    )
+    moderate: Positive = Field(0.2, description="Warns: look for the cause.")
+    severe: Positive = Field(0.3, description="Critical: retrain.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -37,15 +39,15 @@ class Thresholds(Section):
     prediction_drift: Positive = Field(0.15, description="PSI of the output that warns.")
     prediction_drift_severe: Positive = Field(0.3, description="PSI of the output that asks for retraining.")
     drifted_features: int = Field(3, ge=1, description="This many drifted features warn.")
-    accuracy: Share = 0.85
-    auc: Share = 0.90
+    accuracy: Share = Field(0.85, description="Share of right predictions; below warns.")
+    auc: Share = Field(0.90, description="Area under the ROC curve of a binary model; below warns.")
     baseline_ratio: Positive = Field(0.95, description="Performance over the baseline's; below warns.")
-    completeness: Share = 0.99
+    completeness: Share = Field(0.99, description="Share of the rows that have a feature; below warns.")
     log_completeness: Share = Field(0.99, description="Records read over those to expect by counts records.")
-    invalid_inputs: Share = 0.01
-    missing_features: Share = 0.001
-    latency_p95_seconds: Positive = 0.1
-    error_ratio: Share = 0.01
+    invalid_inputs: Share = Field(0.01, description="Share of feature values that are invalid; above warns.")
+    missing_features: Share = Field(0.001, description="Share of feature values that are missing; above warns.")
+    latency_p95_seconds: Positive = Field(0.1, description="95th percentile of the latency; above warns.")
+    error_ratio: Share = Field(0.01, description="Failed requests over all; above warns.")
     segment_accuracy_gap: Share = Field(
         0.05,
         description="A segment warns whose accuracy is surely this far below the whole's, interval against interval.",
@@ -61,8 +63,10 @@ class Thresholds(Section):
 class Drift(Section):
     """How drift is judged: methods, the window that alerts look at, and how many rows a verdict needs."""
 
-    methods: tuple[DriftMethod, ...] = Field(("psi", "js", "ks", "chi2"), min_length=1)
-    window: Duration = "1d"
+    methods: tuple[DriftMethod, ...] = Field(
+        ("psi", "js", "ks", "chi2"), min_length=1, description="Distances to export; psi must be among them."
+    )
+    window: Duration = Field("1d", description="The window that alerts look at; one of evaluation.windows.")
     min_rows: int = Field(200, ge=1, description="Fewer (effective) rows than this give no drift score.")
     significance: Share = Field(0.05, description="False discovery rate over a model's features.")
     false_alarms_per_month: Positive = Field(
@@ -106,11 +110,13 @@ class ModelOutcomes(Section):
 class Model(Section):
     """One monitored model."""
 
-    name: str = Field(min_length=1, max_length=128)
-    task: Task
-    baseline: Path
-    positive_label: Label = "1"
-    decision_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    name: str = Field(min_length=1, max_length=128, description="As the records say it in `model`.")
+    task: Task = Field(description="What it predicts.")
+    baseline: Path = Field(description="File that `prediction-exporter baseline build` makes from reference data.")
+    positive_label: Label = Field("1", description="Binary: the class that scores are the probability of.")
+    decision_threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5, description="Binary: a score from here on predicts the positive class, where a record names none."
+    )
     low_confidence: Annotated[float, Field(gt=0.5, le=1)] = Field(
         0.6, description="Binary: a prediction whose likelier class has less probability than this is unsure."
     )

@@ -26,7 +26,9 @@ class Objectives(Section):
     accuracy: Target | None = Field(None, description="Of the outcomes that arrive, those that prove it right.")
     availability: Target | None = Field(None, description="Of the requests, those that do not fail.")
     latency: Target | None = Field(None, description="Of the predictions, those within latency_seconds.")
-    latency_seconds: Annotated[float, AfterValidator(_bucket)] = 0.1
+    latency_seconds: Annotated[float, AfterValidator(_bucket)] = Field(
+        0.1, description="What counts as fast; a bucket of the latency histogram."
+    )
     valid_inputs: Target | None = Field(None, description="Of the feature values, those the model can have learned.")
     min_bad_events: int = Field(
         10, ge=1, description="Bad events that a burn's longer window needs; at 10, their rate is known to a third."

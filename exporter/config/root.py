@@ -39,7 +39,9 @@ class Evaluation(Section):
     """When and over which windows statistics are computed."""
 
     interval: Duration = Field("1m", description="Time between two evaluations.")
-    windows: tuple[Duration, ...] = Field(("1h", "1d", "7d"), min_length=1)
+    windows: tuple[Duration, ...] = Field(
+        ("1h", "1d", "7d"), min_length=1, description="How far back statistics look; multiples of 5m, beyond 2d of 1h."
+    )
     clock: Literal["wall", "log"] = Field("wall", description="log: windows end at the newest record.")
     max_age: Duration = Field("1d", description="Alert when the newest evaluation is older than this.")
 
@@ -58,26 +60,26 @@ class Evaluation(Section):
 class Outcomes(Section):
     """How long a prediction waits for its outcome, and an outcome for its prediction."""
 
-    horizon: Duration = "30d"
+    horizon: Duration = Field("30d", description="Predictions and outcomes wait for each other for this long.")
     max_age: Duration = Field("7d", description="Alert when outcomes came before, and none came for this long.")
 
 
 class MonthlyLimits(Section):
     """What monitoring may cost in a month, in USD, before an alert says so."""
 
-    log_storage_usd: Positive = 100
-    compute_usd: Positive = 50
-    notifications_usd: Positive = 20
+    log_storage_usd: Positive = Field(100, description="Keeping and ingesting the logs.")
+    compute_usd: Positive = Field(50, description="The exporter's own computing.")
+    notifications_usd: Positive = Field(20, description="Notifications sent.")
 
 
 class Costs(Section):
     """Prices; the defaults are a large cloud's list prices for object storage, log ingestion and a vCPU hour."""
 
-    serving_usd_per_1000_predictions: NonNegative = 0.02
-    log_storage_usd_per_gib_month: NonNegative = 0.023
-    log_ingestion_usd_per_gib: NonNegative = 0.10
-    compute_usd_per_core_hour: NonNegative = 0.04
-    notification_usd: NonNegative = 0.005
+    serving_usd_per_1000_predictions: NonNegative = Field(0.02, description="Of predictions that name no `cost_usd`.")
+    log_storage_usd_per_gib_month: NonNegative = Field(0.023, description="Keeping a GiB of log for a month.")
+    log_ingestion_usd_per_gib: NonNegative = Field(0.10, description="Taking in a GiB of log.")
+    compute_usd_per_core_hour: NonNegative = Field(0.04, description="The exporter's own CPU time.")
+    notification_usd: NonNegative = Field(0.005, description="One notification sent.")
     log_retention: Duration = Field("30d", description="How long logs are kept, for the storage cost.")
     monthly_limits: MonthlyLimits = MonthlyLimits()
 
@@ -98,10 +100,10 @@ class Config(Section):
     """The whole configuration file."""
 
     state: Path = Field(Path("state"), description="Folder of the embedded database.")
-    log: tuple[LogSource, ...] = Field(min_length=1)
+    log: tuple[LogSource, ...] = Field(min_length=1, description="Where records are read from; followed.")
     intake: Intake | None = None
     evaluation: Evaluation = Evaluation()
-    models: tuple[Model, ...] = Field(min_length=1)
+    models: tuple[Model, ...] = Field(min_length=1, description="Records of other models are rejected.")
     statistics: tuple[StatisticPath, ...] = Field(
         (),
         description="Statistics of your own, each package.module:name, imported from PYTHONPATH; see exporter.custom.",

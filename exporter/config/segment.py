@@ -25,7 +25,7 @@ class Segment(Section):
 
     model_config = ConfigDict(json_schema_extra=_or_its_name)
 
-    name: str = Field(max_length=MAX_LABEL, pattern=f"^{FEATURE_NAME}$")
+    name: str = Field(max_length=MAX_LABEL, pattern=f"^{FEATURE_NAME}$", description="The key, or the feature's name.")
     values: tuple[Annotated[Label, Field(min_length=1, max_length=MAX_LABEL)], ...] = Field(
         (), max_length=_MAX_VALUES, description="Values told apart; without any, the reference's most frequent ones."
     )
