@@ -9,7 +9,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "predlog/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OF_HISTORY = ROOT / "docs/backtest.md"  # its commands stand on a history: tests/e2e/test_history.py runs them
+PAGES = [ROOT / "README.md", ROOT / "predlog/README.md", *sorted({*(ROOT / "docs").glob("*.md")} - {OF_HISTORY})]
 OURS = {
     "prediction-exporter": "exporter.cli",
     "prediction-dashboards": "dashboards.cli",

@@ -28,7 +28,8 @@ def families(*prefixes: str) -> Families:
 
 
 ASKED_FOR = families("segment_", "feature_recent", "prediction_recent")  # by the configuration; not asked for here
-OF_OTHER_RECORDS = families("prediction_log_completeness", "model_outcome_maturity")  # counts, and later outcomes
+# Told by counts records, by outcomes that come later, and while serving.
+OF_OTHER_RECORDS = families("prediction_log_completeness", "model_outcome_maturity", "sampling_savings")
 OF_THE_BASELINE = frozenset({names.FEATURE_REFERENCE_RATIO})  # told whatever a window holds
 MODELS = frozenset(of for of in names.FAMILIES if of.row is not Row.EXPORTER and names.MODEL_NAME in of.labels)
 ALL = MODELS - ASKED_FOR - OF_OTHER_RECORDS - OF_THE_BASELINE

@@ -139,6 +139,8 @@ NOT_OF_PREDICTIONS = {
     names.CORRECTED_OUTCOMES_TOTAL: "no label is corrected here; see tests/ingest",
     names.PREDICTION_LOG_COMPLETENESS_RATIO: "told by counts records",
     names.FEATURE_REFERENCE_RATIO: "of the baseline",
+    names.SAMPLING_SAVINGS_USD: "told while serving",
+    names.SAMPLING_SAVINGS_BYTES: "told while serving",
     names.FEATURE_DRIFT_THRESHOLD: "follows the effective rows by design",
 }
 GROWS_WITH_ROWS = "chi2"
