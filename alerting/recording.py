@@ -33,14 +33,14 @@ def recordings(config: Config) -> tuple[Recording, ...]:
     """Every recording rule of `config`."""
     pace = Pace(config.alerting.speed)
     quality = pace.range(QUALITY_RANGE)
-    values = _rate(names.FEATURE_VALUES_TOTAL, quality)
+    values, invalid = _rate(names.FEATURE_VALUES_TOTAL, quality), _rate(names.INVALID_INPUTS_TOTAL, quality, "reason")
     return (
         _latency(names.LATENCY_P50, 0.5, pace),
         _latency(names.LATENCY_P95, 0.95, pace),
         _latency(names.LATENCY_P99, 0.99, pace),
-        Recording(names.ERROR_RATIO, _error_ratio(pace.range(OPERATIONS_RANGE))),
-        Recording(names.INVALID_INPUT_RATIO, f"{_rate(names.INVALID_INPUTS_TOTAL, quality, 'reason')}\n/\n{values}"),
-        Recording(names.MISSING_FEATURE_RATIO, f"{_rate(names.MISSING_FEATURES_TOTAL, quality)}\n/\n{values}"),
+        Recording(names.ERROR_RATIO, _known(_error_ratio(pace.range(OPERATIONS_RANGE)))),
+        Recording(names.INVALID_INPUT_RATIO, _known(f"{invalid}\n/\n{values}")),
+        Recording(names.MISSING_FEATURE_RATIO, _known(f"{_rate(names.MISSING_FEATURES_TOTAL, quality)}\n/\n{values}")),
         Recording(names.MEAN_COMPLETENESS, _completeness("avg")),
         Recording(names.LEAST_COMPLETENESS, _completeness("min")),
         Recording(
@@ -50,9 +50,14 @@ def recordings(config: Config) -> tuple[Recording, ...]:
     )
 
 
+def _known(expr: str) -> str:
+    """Without the NaN of 0 / 0: where nothing came there is no ratio, and a graph has a gap."""
+    return f"{expr}\n>= 0"
+
+
 def _latency(name: str, quantile: float, pace: Pace) -> Recording:
     buckets = f"rate({names.PREDICTION_LATENCY_SECONDS.name}_bucket[{pace.range(OPERATIONS_RANGE)}])"
-    return Recording(name, f"histogram_quantile({quantile}, {total(buckets)})")
+    return Recording(name, _known(f"histogram_quantile({quantile}, {total(buckets)})"))
 
 
 def _error_ratio(window: str) -> str:
