@@ -37,6 +37,11 @@ class Pipeline:
         """What was taken of one kind about one model."""
         return [one for one in self.accepted if one["action"] == action and model in str(one)]
 
+    def standing(self, model: str) -> set[str]:
+        """The keys of tickets about a model that were opened and not closed."""
+        closed = {one["key"] for one in self.accepted if one["action"] == "close_ticket"}
+        return {one["key"] for one in self.of("open_ticket", model)} - closed
+
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
@@ -68,12 +73,13 @@ def test_severe_drift_retrains_once_though_everything_repeats_and_is_killed(stac
     told = stack.told("PredictionFeatureDriftSevere")
     wait_until(lambda: stack.told("PredictionFeatureDriftSevere") >= told + 2, PATIENCE)
     assert len(pipeline.of("retrain", "churn")) == 1
-    assert len(pipeline.of("open_ticket", "churn")) == 1
+    # While Prometheus is down Alertmanager may end the alert: its ticket is closed, and the alert anew opens another.
+    wait_until(lambda: len(pipeline.standing("churn")) == 1, PATIENCE)
     assert len({request.headers["idempotency-key"] for request in stack.target.sent("/retrain")}) == 1
     assert stack.audit("retrain", "failed")
     [reason] = stack.audit("retrain", "done")
     assert reason.startswith("age of churn v2 has drifted (severe); ")
-    [opened] = pipeline.of("open_ticket", "churn")
+    opened = pipeline.of("open_ticket", "churn")[-1]
     assert "| `age` | 0.410 |" in opened["text"]
 
 
