@@ -14,7 +14,6 @@ from typing import Any, Self
 
 import duckdb
 
-from exporter.cohorts import Cohorts
 from exporter.errors import DataError
 from exporter.ingest.blocks import BULK_FROM
 from exporter.ingest.engine import Admitted, Delta, Engine, Period
@@ -45,31 +44,11 @@ class Evaluation:
 
     def scopes(self) -> Iterator[Scope]:
         """One scope for each model and version seen."""
-        config = self.monitor.config
-        pasts = {model.name: self.monitor.pasts(model, self.at, self) for model in config.models}
-        for model, version in sorted({key[:2] for key in self.delta.profiles}):
-            cohorts = Cohorts.of(config.model(model), self.monitor.windows, self.at)
-            windows, matured, aged = (
-                {name: self._profile(model, version, part) for name, part in several.items()}
-                for several in (cohorts.windows, cohorts.matured, cohorts.aged)
-            )
-            totals = self._profile(model, version, Stretch(0, sys.maxsize))
-            errors = self._errors(model, version, totals)
-            complete = self.monitor.complete(self.oldest(model)[version], self.at)
-            yield Scope(
-                config.model(model),
-                version,
-                config.costs,
-                windows,
-                totals,
-                errors,
-                complete,
-                pasts[model],
-                matured,
-                aged,
-            )
+        scopes = self.monitor.scopes(self.at, self)
+        yield from sorted(scopes, key=lambda scope: (scope.model.name, scope.version))
 
-    def _profile(self, model: str, version: str, of: Stretch) -> Profile:
+    def stretch(self, model: str, version: str, of: Stretch) -> Profile:
+        """The sum of what lies in `of`."""
         layout = self.monitor.layouts[model]
         parts = [
             packed
@@ -78,6 +57,10 @@ class Evaluation:
             for packed in several
         ]
         return Profile(layout, sum_packed(parts, layout.size))
+
+    def total(self, model: str, version: str) -> Profile:
+        """Everything counted of the version."""
+        return self.stretch(model, version, Stretch(0, sys.maxsize))
 
     def past(self, model: str, stretch: Stretch) -> Profile:
         """The sum over all versions of what lies in `stretch`."""
@@ -94,8 +77,8 @@ class Evaluation:
                 oldest[version] = min(start, oldest.get(version, start))
         return oldest
 
-    def _errors(self, model: str, version: str, totals: Profile) -> dict[str, float]:
-        source = "reports" if totals.is_reported else "records"
+    def errors(self, model: str, version: str, source: str) -> dict[str, float]:
+        """Failed requests by error, from `records` or `reports`."""
         errors = self.delta.errors.items()
         return {error: n for (m, v, error, s), n in errors if (m, v, s) == (model, version, source)}
 

@@ -17,7 +17,7 @@ from exporter.ingest.engine import Engine
 from exporter.ingest.ledger import Ledger
 from exporter.ingest.records import Records, Sorted, sort_records
 from exporter.ingest.schema import FeatureSchema
-from exporter.measures import MEASURES, Past, Sample
+from exporter.measures import MEASURES, Past, Sample, Scope
 from exporter.measures.base import Measure
 from exporter.measures.feature_distribution import reference_shares
 from exporter.profile.kernel import Kernel
@@ -33,6 +33,15 @@ class History(Protocol):
 
     def oldest(self, model: str) -> Mapping[str, int]:
         """Where each version's oldest records stand: the start of their bucket, or of a wider stretch."""
+
+    def stretch(self, model: str, version: str, of: Stretch) -> Profile:
+        """The sum of what lies in `of`."""
+
+    def total(self, model: str, version: str) -> Profile:
+        """Everything ever counted of the version."""
+
+    def errors(self, model: str, version: str, source: str) -> dict[str, float]:
+        """Failed requests by error, from `records` or `reports`."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,21 @@ class Monitor:
         for model in self.config.models:
             cuts.update(Cohorts.of(model, self.windows, at).bounds(), *self.periods(model, at).values())
         return cuts
+
+    def scopes(self, at: float, history: History) -> Iterator[Scope]:
+        """One scope for each model and version that `history` knows, windows ending at `at`."""
+        for model in self.config.models:
+            cohorts, pasts = Cohorts.of(model, self.windows, at), self.pasts(model, at, history)
+            for version, oldest in sorted(history.oldest(model.name).items()):
+                windows, matured, aged = (
+                    {name: history.stretch(model.name, version, of) for name, of in several.items()}
+                    for several in (cohorts.windows, cohorts.matured, cohorts.aged)
+                )
+                totals = history.total(model.name, version)
+                errors = history.errors(model.name, version, "reports" if totals.is_reported else "records")
+                complete = self.complete(oldest, at)
+                costs = self.config.costs
+                yield Scope(model, version, costs, windows, totals, errors, complete, pasts, matured, aged)
 
     def warnings(self) -> Iterator[str]:
         """What is in order and yet surely not meant, each with its path and the remedy."""

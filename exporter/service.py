@@ -19,7 +19,6 @@ from pathlib import Path
 
 from exporter import names
 from exporter.archive.archiver import Archiver
-from exporter.cohorts import Cohorts
 from exporter.collector import cut, render, series_of
 from exporter.config import load_config, parse_duration
 from exporter.costs import LogRate, monitoring_cost
@@ -319,20 +318,7 @@ class Exporter:
         return max(self._store.totals.newest.values(), default=None)
 
     def _scopes_at(self, at: float) -> Iterator[Scope]:
-        config, store = self._monitor.config, self._store
-        for model in config.models:
-            oldest, pasts = store.oldest(model.name), self._monitor.pasts(model, at, store)
-            for of in sorted(store.versions(model.name)):
-                cohorts = Cohorts.of(model, self._monitor.windows, at)
-                windows, matured, aged = (
-                    {name: store.stretch(model.name, of, part) for name, part in several.items()}
-                    for several in (cohorts.windows, cohorts.matured, cohorts.aged)
-                )
-                totals = store.total(model.name, of)
-                source = "reports" if totals.is_reported else "records"
-                errors = store.errors(model.name, of, source)
-                complete = self._monitor.complete(oldest[of], at)
-                yield Scope(model, of, config.costs, windows, totals, errors, complete, pasts, matured, aged)
+        return self._monitor.scopes(at, self._store)
 
     def _as_seen(self, at: float, samples: Sequence[Sample]) -> Seen:
         history = {(of.model.name, of.version): self._store.stored(of.model.name, of.version) for of in self._scopes}

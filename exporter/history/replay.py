@@ -13,7 +13,6 @@ from functools import cached_property
 
 import numpy as np
 
-from exporter.cohorts import Cohorts
 from exporter.errors import ConfigError, DataError
 from exporter.evaluate import Job
 from exporter.history.sums import Sums
@@ -25,7 +24,7 @@ from exporter.measures import Scope
 from exporter.monitor import Monitor
 from exporter.profile.batch import Outcomes
 from exporter.profile.columns import Codes, Floats, index_array
-from exporter.profile.layout import Layout, Profile
+from exporter.profile.layout import Profile
 from exporter.profile.packed import Packed
 from exporter.windows import Starts, Stretch
 
@@ -186,6 +185,7 @@ class Replay:
         self._monitor, self._grid, self._dated = monitor, grid, dated
         self._versions: dict[str, dict[str, _Past]] = defaultdict(dict)
         self._errors: Counter[ErrorKey] = Counter()
+        self._now = -np.inf
         self.newest: dict[str, float] = {}
         self._added = self._by_step()
 
@@ -198,6 +198,7 @@ class Replay:
 
     def advance(self, step: int) -> None:
         """Take in what became known since the step before."""
+        self._now = self._grid.instants[step]
         for model, version, place, several in self._added.get(step, ()):
             past = self._versions[model].get(version)
             if past is None:
@@ -217,31 +218,22 @@ class Replay:
 
     def scopes(self, at: float) -> Iterator[Scope]:
         """One scope for each model and version seen, windows ending at `at`, the instant that was advanced to."""
-        monitor, config = self._monitor, self._monitor.config
-        for model in config.models:
-            layout, versions = monitor.layouts[model.name], self._versions[model.name]
-            cohorts = Cohorts.of(model, monitor.windows, at)
-            pasts, oldest = monitor.pasts(model, at, self), self.oldest(model.name)
-            for version, past in sorted(versions.items()):
-                windows = {name: self._since(layout, past, of) for name, of in cohorts.windows.items()}
-                matured, aged = (
-                    {name: self._between(layout, past, of) for name, of in several.items()}
-                    for several in (cohorts.matured, cohorts.aged)
-                )
-                totals = Profile(layout, past.total.copy())
-                source = "reports" if totals.is_reported else "records"
-                errors = {
-                    e: n for (m, v, e, s), n in self._errors.items() if (m, v, s) == (model.name, version, source)
-                }
-                complete = monitor.complete(oldest[version], at)
-                yield Scope(model, version, config.costs, windows, totals, errors, complete, pasts, matured, aged)
+        return self._monitor.scopes(at, self)
 
-    def _since(self, layout: Layout, past: _Past, of: Stretch) -> Profile:
-        """What a window holds that ends now: nothing later is known."""
-        return Profile(layout, past.sums.since(self._grid.place(of.first)))
+    def stretch(self, model: str, version: str, of: Stretch) -> Profile:
+        """The sum of what lies in `of`; of what ends now it is all from its start on, for nothing later is known."""
+        sums, place = self._versions[model][version].sums, self._grid.place
+        ends_now = of.last > self._now
+        vector = sums.since(place(of.first)) if ends_now else sums.between(place(of.first), place(of.last))
+        return Profile(self._monitor.layouts[model], vector)
 
-    def _between(self, layout: Layout, past: _Past, of: Stretch) -> Profile:
-        return Profile(layout, past.sums.between(*map(self._grid.place, of)))
+    def total(self, model: str, version: str) -> Profile:
+        """Everything counted of the version until now."""
+        return Profile(self._monitor.layouts[model], self._versions[model][version].total.copy())
+
+    def errors(self, model: str, version: str, source: str) -> dict[str, float]:
+        """Failed requests by error, from `records` or `reports`."""
+        return {e: n for (m, v, e, s), n in self._errors.items() if (m, v, s) == (model, version, source)}
 
     def past(self, model: str, stretch: Stretch) -> Profile:
         """The sum over all versions of what lies in `stretch`."""
