@@ -12,16 +12,11 @@ from exporter.config import problems_of
 from exporter.names import MODEL_NAME, MODEL_VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """One alert as a delivery tells it; times in Unix seconds, `ends_at` only of a resolved one."""
+class Labelled:
+    """What an alert's labels say it is about."""
 
-    fingerprint: str
-    firing: bool
+    __slots__ = ()
     labels: Mapping[str, str]
-    annotations: Mapping[str, str]
-    starts_at: float
-    ends_at: float
 
     @property
     def name(self) -> str:
@@ -37,6 +32,18 @@ class Alert:
     def version(self) -> str:
         """The model's version; "" for alerts about none."""
         return self.labels.get(MODEL_VERSION, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Alert(Labelled):
+    """One alert as a delivery tells it; times in Unix seconds, `ends_at` only of a resolved one."""
+
+    fingerprint: str
+    firing: bool
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    starts_at: float
+    ends_at: float
 
     @property
     def key(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-from exporter.names import MODEL_NAME, MODEL_VERSION
+from alerting.responder.payload import Labelled
 
 Kind = Literal["notify", "open_ticket", "close_ticket", "retrain", "rollback"]
 KINDS: tuple[Kind, ...] = ("notify", "open_ticket", "close_ticket", "retrain", "rollback")
@@ -16,7 +16,7 @@ STARTED: tuple[Outcome, ...] = ("done", "dry_run")
 
 
 @dataclass(frozen=True, slots=True)
-class Incident:
+class Incident(Labelled):
     """One episode of one alert: from its first telling to its end; times in Unix seconds, `told` the newest telling.
 
     Incidents of one alert name and model that overlap make one investigation, named by the first one's key.
@@ -32,21 +32,6 @@ class Incident:
     resolved: float | None = None
     acknowledged: float | None = None
     verdict: Verdict | None = None
-
-    @property
-    def name(self) -> str:
-        """The alert's name."""
-        return self.labels.get("alertname", "")
-
-    @property
-    def model(self) -> str:
-        """The model's name; "" for alerts about none."""
-        return self.labels.get(MODEL_NAME, "")
-
-    @property
-    def version(self) -> str:
-        """The model's version; "" for alerts about none."""
-        return self.labels.get(MODEL_VERSION, "")
 
     @property
     def stands(self) -> bool:
