@@ -19,6 +19,7 @@ GROUP_INTERVAL = 5 * MINUTE
 HEARTBEAT_INTERVAL = HOUR  # 720 notifications a month: heard in time, and a fraction of the limit on their cost
 REPEAT = {"critical": 4 * HOUR, "warning": 12 * HOUR, "info": DAY}
 
+BROKEN = ("PredictionFeatureBroken", "PredictionFeatureRecovering")
 FEATURE_DRIFT = (
     "PredictionFeatureDriftSevere",
     "PredictionFeatureDriftModerate",
@@ -63,19 +64,23 @@ class Inhibition:
 
 # The tree: broken inputs explain drift, drift of features explains drift of the output, that explains performance.
 # No alert silences a graver one, nor one that pages unless it pages itself, so a chronic warning never hides a page.
+# PredictionFeatureRecovering alone silences graver ones: it is no chronic warning, for it only follows a page, while
+# windows still hold what that page was about; else a retraining would learn from it once the page is over.
 # PredictionFeaturesMissing silences nothing: gaps spread so thin that every feature is complete enough cause no drift,
 # and else PredictionFeatureIncomplete speaks.
 INHIBITIONS = (
     Inhibition(FEATURE_DRIFT[:1], FEATURE_DRIFT[1:], (*WINDOWED, FEATURE)),
     Inhibition(FEATURE_DRIFT[1:2], FEATURE_DRIFT[2:], (*WINDOWED, FEATURE)),
     Inhibition(OUTPUT_DRIFT[:1], OUTPUT_DRIFT[1:], WINDOWED),
-    Inhibition(("PredictionFeatureBroken",), (*FEATURE_DRIFT, "PredictionFeatureIncomplete"), OF_FEATURE),
+    Inhibition(BROKEN, (*FEATURE_DRIFT, "PredictionFeatureIncomplete"), OF_FEATURE),
     Inhibition(
-        ("PredictionFeatureBroken",),
+        BROKEN,
         (*OUTPUT_DRIFT, *PERFORMANCE, "PredictionFeaturesDrifted", "PredictionFeaturesMissing"),
         MODEL,
     ),
-    Inhibition(("PredictionFeatureBroken",), BURN["Accuracy"], (MODEL_NAME,)),
+    Inhibition(BROKEN[:1], BURN["Accuracy"], (MODEL_NAME,)),
+    Inhibition(BROKEN[1:], BURN["Accuracy"][1:], (MODEL_NAME,)),
+    Inhibition(BROKEN[:1], BROKEN[1:], OF_FEATURE),
     Inhibition(("PredictionFeatureIncomplete",), FEATURE_DRIFT[1:], OF_FEATURE),
     Inhibition(("PredictionFeatureIncomplete",), ("PredictionFeaturesMissing",), MODEL),
     Inhibition(

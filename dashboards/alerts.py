@@ -23,7 +23,7 @@ def firing(*whose: str, severity: str = _ANY, offset: str = "") -> str:
 
     Of no severity is only the heartbeat that always fires.
     """
-    return _either("ALERTS", f'alertstate="firing",{_ours(severity)}', whose, offset)
+    return _either(names.ALERTS, f'alertstate="firing",{_ours(severity)}', whose, offset)
 
 
 def ranked(*whose: str) -> str:

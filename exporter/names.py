@@ -237,6 +237,7 @@ RECORDED = (LATENCY_P50, LATENCY_P95, LATENCY_P99, ERROR_RATIO, INVALID_INPUT_RA
 
 # Series of others: Prometheus's own, and Alertmanager's.
 UP = "up"
+ALERTS = "ALERTS"
 ALERTMANAGER_NOTIFICATIONS_TOTAL = "alertmanager_notifications_total"
 
 # The value of the label `app` on every shipped alert, by which dashboards know them among others'.

@@ -137,6 +137,13 @@ def unheard(a_minute: float) -> tuple[Series, ...]:
     return (labelled, gauge(names.PREDICTIONS_LOGGED_TOTAL, MODEL, Rate(10)))
 
 
+def recovering(share: float, state: str = "firing") -> tuple[Series, ...]:
+    """A feature whose page fires, or waits to; its labels are the rule's own too."""
+    page = {"alertname": "PredictionFeatureBroken", "alertstate": state, "severity": "critical", "page": "true"}
+    page |= {"app": names.ALERT_APP, "window": "1h"}
+    return (gauge(names.FEATURE_COMPLETENESS, FEATURE, share), gauge(names.ALERTS, FEATURE | page, 1))
+
+
 def broken(share: float, predictions: float = 200) -> tuple[Series, ...]:
     labels = {**MODEL, "window": "1h"}
     return (
@@ -228,6 +235,7 @@ CASES = (
         TARGET | WINDOWED | ORIGIN,
         "80%",
     ),
+    Case("PredictionFeatureRecovering", 10, recovering(0.5), recovering(0.8), TARGET | FEATURE, "50%", memory=1440),
     Case("PredictionFeatureBroken", 10, broken(0.25), broken(0.5), TARGET | FEATURE | {"window": "1h"}, "25%"),
     simple("PredictionFeatureIncomplete", 10, names.FEATURE_COMPLETENESS, FEATURE, 0.9875, 0.99, "98.75%"),
     ratio(

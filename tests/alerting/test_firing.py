@@ -9,7 +9,7 @@ from alerting import build
 from exporter import names
 from exporter.config import Config, load_config, parse_config
 
-from .cases import CASES, FEATURE, MODEL, Case, Labels, Rate, Series, broken, gauge
+from .cases import CASES, FEATURE, MODEL, Case, Labels, Rate, Series, broken, gauge, recovering
 from .kinds import KINDS, evaluation_step
 from .promtool import ROOT, SHIPPED, firing, inputs, nobody, rules_of, run_promtool, shipped_rules
 
@@ -84,6 +84,12 @@ def test_drift_without_a_verdict_of_enough_and_significant_rows_does_not_fire(
 def test_a_mostly_missing_feature_of_too_few_predictions_does_not_page(tmp_path: Path) -> None:
     test = {"input_series": inputs(broken(0, 199), 30), "alert_rule_test": [nobody("PredictionFeatureBroken", 30)]}
     run_promtool(tmp_path, shipped_rules(), [test])
+
+
+def test_what_has_not_paged_is_no_recovery(tmp_path: Path) -> None:
+    alert = "PredictionFeatureRecovering"
+    test = {"input_series": inputs(recovering(0.5, "pending"), 30), "alert_rule_test": [nobody(alert, 30)]}
+    run_promtool(tmp_path, rules_of(alert), [test])
 
 
 @pytest.mark.parametrize(("labelled", "logged"), [(0, Rate(10)), (5, 1000)])

@@ -97,8 +97,18 @@ def test_an_alert_that_code_names_exists() -> None:
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 SYNTAX = re.compile(r"\{[^}]*\}|\[[^\]]*\]|\b(?:without|by|on|ignoring|group_left) \([^)]*\)|offset \w+")
 FUNCTIONS = {"sum", "avg", "rate", "increase", "absent", "time", "vector", "histogram_quantile", "label_replace"}
-FUNCTIONS |= {"present_over_time", "sum_over_time", "avg_over_time", "clamp_min", "min", "and", "or", "unless"}
-OF_OTHERS = {names.UP, names.ALERTMANAGER_NOTIFICATIONS_TOTAL}
+FUNCTIONS |= {
+    "present_over_time",
+    "sum_over_time",
+    "avg_over_time",
+    "max_over_time",
+    "clamp_min",
+    "min",
+    "and",
+    "or",
+    "unless",
+}
+OF_OTHERS = {names.UP, names.ALERTS, names.ALERTMANAGER_NOTIFICATIONS_TOTAL}
 
 
 def known() -> set[str]:
