@@ -20,7 +20,7 @@ from exporter.demo.processes import LOOPBACK, Server, Servers, find_program, fre
 from exporter.demo.workspace import Workspace, write_reference
 from exporter.errors import PredictionExporterError
 
-PROGRAM = "prediction-exporter"
+PROGRAM, ALERTING_PROGRAM = "prediction-exporter", "prediction-alerting"
 
 EXPORTER_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT = 9750, 9090, 9093
 """The servers' usual ports; where one is taken, any free one serves."""
@@ -62,7 +62,7 @@ def build_baseline(config: Path, scored: pd.DataFrame) -> None:
     with TemporaryDirectory() as folder:
         january = write_reference(scored, Path(folder) / "january.parquet")
         options = ["--config", config, "--model", MODEL_NAME, "--data", january, "--out", baseline]
-        command = [*exporter_program(), "baseline", "build", *map(str, options)]
+        command = [*own_program(), "baseline", "build", *map(str, options)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PredictionExporterError(f"{' '.join(command)} failed with status {done.returncode}:\n{done.stderr}")
@@ -81,7 +81,7 @@ def start_servers(servers: Servers, work: Workspace) -> Stage:
 def start_exporter(servers: Servers, config: Path, port: int) -> Server:
     """`prediction-exporter serve` with `config`, ready."""
     address = f"{LOOPBACK}:{port}"
-    command: list[str | Path] = [*exporter_program(), "serve", "--config", config, "--web.listen-address", address]
+    command: list[str | Path] = [*own_program(), "serve", "--config", config, "--web.listen-address", address]
     return servers.start("prediction-exporter", command, f"http://{address}", ready="/-/ready")
 
 
@@ -116,13 +116,17 @@ def start_prometheus(servers: Servers, config: Path, port: int) -> Server | None
     return servers.start("prometheus", command, f"http://{address}", ready="/-/ready")
 
 
-def exporter_program() -> list[str]:
-    """The command `prediction-exporter` of the Python that runs this, else the one on PATH."""
-    here = shutil.which(PROGRAM, path=sysconfig.get_path("scripts")) or find_program(PROGRAM)
+def start_responder(servers: Servers, config: Path, port: int) -> Server:
+    """`prediction-alerting respond` with `config`, which has it listen on `port`; ready."""
+    command: list[str | Path] = [*own_program(ALERTING_PROGRAM), "respond", "--config", config]
+    return servers.start("responder", command, f"http://{LOOPBACK}:{port}", ready="/-/ready")
+
+
+def own_program(name: str = PROGRAM) -> list[str]:
+    """One of our commands, as the Python that runs this has it, else the one on PATH."""
+    here = shutil.which(name, path=sysconfig.get_path("scripts")) or find_program(name)
     if here is None:
-        raise PredictionExporterError(
-            "the command prediction-exporter is not on PATH: put it there, or run its own Python"
-        )
+        raise PredictionExporterError(f"the command {name} is not on PATH: put it there, or run its own Python")
     return [here]
 
 

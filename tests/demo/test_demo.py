@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.processes import find_program
-from exporter.demo.stage import ALERTMANAGER, exporter_program
+from exporter.demo.stage import ALERTMANAGER, own_program
 
 pytestmark = [
     pytest.mark.e2e,
@@ -25,7 +25,7 @@ def processes_that_name(text: str) -> list[str]:
 
 
 def test_the_demo_shows_drift_decay_and_a_firing_alert_and_leaves_nothing_running(tmp_path: Path) -> None:
-    command = [*exporter_program(), "demo", "--folder", str(tmp_path)]
+    command = [*own_program(), "demo", "--folder", str(tmp_path)]
     environment = {**os.environ, "DEMO_SECONDS": str(SECONDS)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS + 60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -46,8 +46,7 @@ class Stack:
 
     def alerts(self) -> list[Json]:
         """What Alertmanager holds and has not seen resolved, suppressed or not."""
-        found: list[Json] = requests.get(f"{self.alertmanager.url}/api/v2/alerts", timeout=TIMEOUT_SECONDS).json()
-        return found
+        return alerts_of(self.alertmanager)
 
     def logged(self) -> int:
         """Predictions that stand in the log."""
@@ -64,6 +63,12 @@ class Moment:
 
     time: float
     alerts: tuple[Json, ...] = field(repr=False)
+
+
+def alerts_of(alertmanager: Server) -> list[Json]:
+    """What Alertmanager holds and has not seen resolved, suppressed or not."""
+    found: list[Json] = requests.get(f"{alertmanager.url}/api/v2/alerts", timeout=TIMEOUT_SECONDS).json()
+    return found
 
 
 def features(alerts: Iterable[Json], name: str, state: str) -> set[str]:

@@ -6,7 +6,6 @@ Alertmanager repeats itself within seconds.
 
 import signal
 import sqlite3
-import sys
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +19,7 @@ from alerting import build
 from exporter import names
 from exporter.config import parse_config
 from exporter.demo.processes import Server, Servers, free_port
-from exporter.demo.stage import start_alertmanager, start_prometheus
+from exporter.demo.stage import start_alertmanager, start_prometheus, start_responder
 
 from .world import Target, settings_file
 
@@ -140,15 +139,7 @@ class Stack:
             self.running[name] = started
 
     def _start_r(self) -> Server:
-        command: list[str | Path] = [
-            sys.executable,
-            "-c",
-            "from alerting.cli import main; main()",
-            "respond",
-            "--config",
-            self.responder,
-        ]
-        return self.servers.start("responder", command, f"http://127.0.0.1:{self.ports['r']}", ready="/-/ready")
+        return start_responder(self.servers, self.responder, self.ports["r"])
 
     def _start_a(self) -> Server | None:
         return start_alertmanager(self.servers, self.folder / "alertmanager.yml", self.ports["a"])
