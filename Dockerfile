@@ -15,7 +15,8 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=build /opt/venv /opt/venv
 # A new named volume takes over the folder's owner from here.
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin exporter \
-    && install --directory --owner=exporter --group=exporter /data /data/state /data/logs /data/baselines
+    && install --directory --owner=exporter --group=exporter /data /data/state /data/logs /data/baselines \
+        /data/secrets /data/responder
 USER 10001:10001
 WORKDIR /data
 EXPOSE 9750

@@ -4,10 +4,12 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
@@ -15,7 +17,11 @@ import requests
 import yaml
 from prometheus_client import CollectorRegistry, Gauge
 
-from exporter.demo.processes import Servers, find_program, free_port
+from alerting.responder.settings import SHORTEST_TOKEN
+from exporter import names
+from exporter.demo.processes import Servers, free_port
+from exporter.demo.stage import start_alertmanager, start_prometheus, start_responder
+from exporter.demo.workspace import Workspace
 from exporter.web.app import create_app
 from exporter.web.exposition import Exposition, Format, render
 from exporter.web.listen import serve_app
@@ -28,6 +34,7 @@ DEPLOY = ROOT / "deploy"
 SCHEMA = json.loads((ROOT / "tests/data/compose-spec.json").read_text())
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+RESPONDER: dict[str, Any] = yaml.safe_load((DEPLOY / "flights/responder.yml").read_text())
 
 each_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES.keys())
 
@@ -111,6 +118,10 @@ def host_path(service: dict[str, Any], path: str) -> Path:
 
 
 def test_what_the_services_are_told_to_read_is_mounted_there() -> None:
+    for name in ("exporter", "responder"):
+        flag, file = SERVICES[name]["command"][-2:]
+        assert flag == "--config"
+        assert host_path(SERVICES[name], f"/data/{file}").is_file()
     for name in ("prometheus", "alertmanager"):
         told = next(flag for flag in SERVICES[name]["command"] if flag.startswith("--config.file="))
         assert host_path(SERVICES[name], told.partition("=")[2]).is_file()
@@ -121,15 +132,51 @@ def test_what_the_services_are_told_to_read_is_mounted_there() -> None:
 def test_hosts_named_in_the_configuration_are_services_and_their_ports() -> None:
     source = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yml").read_text())["datasources"][0]
     named = [source["url"].removeprefix("http://")]
-    for file in ("targets.yml", "alertmanagers.yml"):
+    named += [urlsplit(webhook["url"]).netloc for webhook in webhooks()]
+    named.append(urlsplit(RESPONDER["prometheus"]["url"]).netloc)
+    for file in ("targets.yml", "alertmanagers.yml", "responders.yml"):
         named += [
             host for group in yaml.safe_load((DEPLOY / "prometheus" / file).read_text()) for host in group["targets"]
         ]
     published = {
         f"{name}:{port.split(':')[-1]}" for name, service in SERVICES.items() for port in service.get("ports", [])
     }
-    assert len(named) == 3
-    assert set(named) <= published
+    assert set(named) == published - {"grafana:3000"}
+
+
+def webhooks() -> list[dict[str, Any]]:
+    routes = yaml.safe_load((DEPLOY / "flights/alerting/alertmanager.yml").read_text())
+    return [webhook for receiver in routes["receivers"] for webhook in receiver["webhook_configs"]]
+
+
+def mounted(service: str, volume: str) -> str:
+    """Where a service sees a volume."""
+    [target] = [mount.split(":")[1] for mount in SERVICES[service]["volumes"] if mount.startswith(f"{volume}:")]
+    return str(target)
+
+
+def test_the_responder_tries_nothing_and_keeps_its_state() -> None:
+    assert RESPONDER["dry_run"] is True
+    assert str(Path("/data") / RESPONDER["state"]).startswith(f"{mounted('responder', 'responder')}/")
+
+
+def test_random_tokens_are_made_once_where_alertmanager_and_the_responder_read_them(tmp_path: Path) -> None:
+    [script] = SERVICES["secrets"]["command"]
+    assert SERVICES["secrets"]["entrypoint"] == ["python", "-c"]
+    script = script.replace(mounted("secrets", "secrets"), str(tmp_path))
+    made = []
+    for _ in range(2):
+        checked(sys.executable, "-c", script)
+        made.append({path.name: path.read_text() for path in tmp_path.iterdir()})
+    assert made[0] == made[1]
+    assert min(map(len, made[0].values())) >= SHORTEST_TOKEN
+    assert len(set(made[0].values())) == 2
+    for key in ("webhook_token", "page_token"):
+        path = Path("/data") / RESPONDER[key]["file"]
+        assert str(path.parent) == mounted("responder", "secrets")
+        assert path.name in made[0]
+    read = {webhook["http_config"]["authorization"]["credentials_file"] for webhook in webhooks()}
+    assert read == {f"{mounted('alertmanager', 'secrets')}/webhook"}
 
 
 def test_prometheus_accepts_its_configuration_and_finds_the_rules_in_it() -> None:
@@ -188,35 +235,32 @@ def found(url: str, query: str, seconds: float = 30) -> list[float]:
 
 @pytest.mark.e2e
 def test_the_same_files_run_on_this_machine_with_other_targets(tmp_path: Path) -> None:
-    prometheus, alertmanager = find_program("prometheus"), find_program("alertmanager", "prometheus-alertmanager")
-    assert prometheus, "scripts/install-prometheus installs it"
-    assert alertmanager, "scripts/install-prometheus installs it"
     deploy = tmp_path / "deploy"
     shutil.copytree(DEPLOY, deploy)
     exporter = serve_app(create_app(Exporter()), [Address("127.0.0.1", 0)])
-    ports = {"targets.yml": exporter.port, "alertmanagers.yml": free_port()}
-    for file, port in ports.items():
-        (deploy / "prometheus" / file).write_text(yaml.safe_dump([{"targets": [f"127.0.0.1:{port}"]}]))
+    ports = {"alertmanager": free_port(), "prometheus": free_port(), "responder": free_port()}
+    told = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+    work = Workspace(deploy)
+    work.point_responder(told["responder"], f"127.0.0.1:{exporter.port}", told["prometheus"])
+    work.point_prometheus(f"127.0.0.1:{exporter.port}", told["alertmanager"], told["responder"])
     try:
         with Servers(tmp_path / "logs") as servers:
-            told = f"127.0.0.1:{ports['alertmanagers.yml']}"
-            routes = f"--config.file={deploy}/flights/alerting/alertmanager.yml"
-            silent = [
-                f"--web.listen-address={told}",
-                "--cluster.listen-address=",
-                f"--storage.path={tmp_path}/silences",
-            ]
-            servers.start("alertmanager", [alertmanager, routes, *silent], f"http://{told}", ready="/-/ready")
-            told = f"127.0.0.1:{free_port()}"
-            settings = f"--config.file={deploy}/prometheus/prometheus.yml"
-            stored = [f"--web.listen-address={told}", f"--storage.tsdb.path={tmp_path}/series"]
-            url = servers.start("prometheus", [prometheus, settings, *stored], f"http://{told}", ready="/-/ready").url
+            start_responder(servers, work.responder, ports["responder"])
+            alerts = start_alertmanager(servers, work.routes, ports["alertmanager"])
+            series = start_prometheus(servers, work.prometheus, ports["prometheus"])
+            assert alerts, "scripts/install-prometheus installs it"
+            assert series, "scripts/install-prometheus installs it"
+            url = series.url
             assert found(url, "answer") == [42.0]
             assert found(url, 'process_resident_memory_bytes{job="prediction-exporter"}')[0] > 0
             assert found(url, 'scrape_samples_scraped{job="prediction-exporter"}')[0] > 10
             groups = requests.get(f"{url}/api/v1/rules", timeout=10).json()["data"]["groups"]
             assert sum(len(group["rules"]) for group in groups) > 0
             known = requests.get(f"{url}/api/v1/alertmanagers", timeout=10).json()["data"]["activeAlertmanagers"]
-            assert [manager["url"].split("/")[2] for manager in known] == [f"127.0.0.1:{ports['alertmanagers.yml']}"]
+            assert [manager["url"].split("/")[2] for manager in known] == [told["alertmanager"]]
+            labels = {"alertname": "PredictionDriftModerate", "severity": "warning", "model_name": "flight_delay"}
+            requests.post(f"{alerts.url}/api/v2/alerts", json=[{"labels": labels}], timeout=10).raise_for_status()
+            ticket = f'{names.RESPONDER_ACTIONS_TOTAL.name}{{action="open_ticket",outcome="dry_run"}} > 0'
+            assert found(url, ticket) == [1]
     finally:
         exporter.stop()

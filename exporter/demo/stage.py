@@ -1,4 +1,4 @@
-"""The servers of the demo: the exporter, and Prometheus and Alertmanager where they are installed.
+"""The servers of the demo: the exporter, and Prometheus, Alertmanager and the responder where they are installed.
 
 In comes a prepared workspace; out come running servers, and the text that tells where to look.
 """
@@ -22,7 +22,7 @@ from exporter.errors import PredictionExporterError
 
 PROGRAM, ALERTING_PROGRAM = "prediction-exporter", "prediction-alerting"
 
-EXPORTER_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT = 9750, 9090, 9093
+EXPORTER_PORT, PROMETHEUS_PORT, ALERTMANAGER_PORT, RESPONDER_PORT = 9750, 9090, 9093, 9751
 """The servers' usual ports; where one is taken, any free one serves."""
 
 ALERTMANAGER = ("alertmanager", "prometheus-alertmanager")
@@ -43,6 +43,8 @@ class Stage:
     exporter: Server
     prometheus: Server | None
     alertmanager: Server | None
+    responder: Server | None
+    """In a dry run, and only where Alertmanager tells it of alerts."""
     window: str
     """The window whose drift alerts look at."""
 
@@ -70,12 +72,18 @@ def build_baseline(config: Path, scored: pd.DataFrame) -> None:
 
 def start_servers(servers: Servers, work: Workspace) -> Stage:
     """Start what is installed, in the order in which each finds the one it talks to."""
-    alertmanager = start_alertmanager(servers, work.routes, free_port(ALERTMANAGER_PORT))
+    port = free_port(PROMETHEUS_PORT)
     exporter = start_exporter(servers, work.config, free_port(EXPORTER_PORT))
-    work.point_prometheus(exporter.address, alertmanager.address if alertmanager else None)
-    prometheus = start_prometheus(servers, work.prometheus, free_port(PROMETHEUS_PORT))
+    responder = None
+    if find_program(*ALERTMANAGER):
+        listen = free_port(RESPONDER_PORT)
+        work.point_responder(f"{LOOPBACK}:{listen}", exporter.address, f"{LOOPBACK}:{port}")
+        responder = start_responder(servers, work.responder, listen)
+    alertmanager = start_alertmanager(servers, work.routes, free_port(ALERTMANAGER_PORT))
+    work.point_prometheus(exporter.address, *(server and server.address for server in (alertmanager, responder)))
+    prometheus = start_prometheus(servers, work.prometheus, port)
     window = load_config(work.config).model(MODEL_NAME).drift.window
-    return Stage(servers, exporter, prometheus, alertmanager, window)
+    return Stage(servers, exporter, prometheus, alertmanager, responder, window)
 
 
 def start_exporter(servers: Servers, config: Path, port: int) -> Server:
@@ -140,6 +148,8 @@ def invitation(stage: Stage, work: Workspace) -> str:
         lines.append(f"Prometheus    {stage.prometheus.url}/graph?{_query(stage.window)}")
     if stage.alertmanager:
         lines.append(f"Alertmanager  {stage.alertmanager.url}/#/alerts")
+    if stage.responder:
+        lines.append(f"Responder     {stage.responder.url}/ (dry run; the token is in {work.secrets / 'page'})")
     if not (stage.prometheus and stage.alertmanager):
         lines.append(_GET_THEM)
     return "\n".join([*lines, f"Server logs   {work.servers}", "Ctrl-C ends all of it."])

@@ -5,6 +5,7 @@ the layout of the repository's `deploy/`, so that the very same files work there
 """
 
 import fcntl
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,9 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 CONFIG = Path("flights/prediction-exporter.yml")
 RULES = Path("flights/alerting/rules.yml")
 ROUTES = Path("flights/alerting/alertmanager.yml")
+RESPONDER = Path("flights/responder.yml")
 PROMETHEUS = Path("prometheus/prometheus.yml")
+FILES = (CONFIG, RULES, ROUTES, RESPONDER, PROMETHEUS)
 
 _MARK = ".prediction-exporter-demo"
 
@@ -59,11 +62,40 @@ class Workspace:
         """What the servers print and keep."""
         return self.run / "servers"
 
-    def point_prometheus(self, exporter: str, alertmanager: str | None) -> None:
+    @property
+    def responder(self) -> Path:
+        """The responder's configuration."""
+        return self.run / RESPONDER
+
+    @property
+    def secrets(self) -> Path:
+        """The responder's tokens, of one run: `webhook` for Alertmanager, `page` for people."""
+        return self.responder.parent / "secrets"
+
+    def point_prometheus(self, exporter: str, alertmanager: str | None, responder: str | None = None) -> None:
         """Tell Prometheus whom to scrape and to alert (host:port); it notices a change by itself."""
-        for name, address in (("targets.yml", exporter), ("alertmanagers.yml", alertmanager)):
+        told = {"targets.yml": exporter, "alertmanagers.yml": alertmanager, "responders.yml": responder}
+        for name, address in told.items():
             groups = [{"targets": [address]}] if address else []
             (self.prometheus.parent / name).write_text(yaml.safe_dump(groups), encoding="utf-8")
+
+    def point_responder(self, responder: str, exporter: str, prometheus: str) -> None:
+        """Tell the responder where it listens and whom it asks (host:port), and Alertmanager of it; make its tokens."""
+        self.secrets.mkdir(mode=0o700)
+        for name in ("webhook", "page"):
+            (self.secrets / name).write_text(secrets.token_urlsafe(24), encoding="utf-8")
+        settings = yaml.safe_load(self.responder.read_text(encoding="utf-8"))
+        settings |= {"listen": responder, "external_url": f"http://{responder}"}
+        settings |= {
+            "report_url": f"http://{exporter}/debug?model={{model}}",
+            "prometheus": {"url": f"http://{prometheus}"},
+        }
+        self.responder.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        routes = yaml.safe_load(self.routes.read_text(encoding="utf-8"))
+        for webhook in (webhook for receiver in routes["receivers"] for webhook in receiver["webhook_configs"]):
+            webhook["url"] = f"http://{responder}/v1/alerts"
+            webhook["http_config"]["authorization"]["credentials_file"] = str(self.secrets / "webhook")
+        self.routes.write_text(yaml.safe_dump(routes), encoding="utf-8")
 
 
 @contextmanager
@@ -82,7 +114,7 @@ def prepare(folder: Path, deploy: Path = DEPLOY) -> Workspace:
     """An empty run in `folder` with the configuration files of `deploy`; DataError when those are not there."""
     _check_deploy(deploy)
     work = Workspace(_emptied(folder / "run"))
-    for name in (CONFIG, RULES, ROUTES, PROMETHEUS):
+    for name in FILES:
         target = work.run / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(deploy / name, target)
@@ -101,7 +133,7 @@ def _check_deploy(deploy: Path) -> None:
             f"{deploy / CONFIG}: not found; the demo's configuration is part of the repository, not of the installed "
             "package: run `make demo` in a checkout"
         )
-    missing = [str(deploy / name) for name in (RULES, ROUTES, PROMETHEUS) if not (deploy / name).exists()]
+    missing = [str(deploy / name) for name in FILES if not (deploy / name).exists()]
     if missing:
         raise DataError(f"{', '.join(missing)}: not found; restore what the repository holds")
 

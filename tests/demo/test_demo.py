@@ -1,5 +1,6 @@
 import os
 import re
+import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -39,4 +40,9 @@ def test_the_demo_shows_drift_decay_and_a_firing_alert_and_leaves_nothing_runnin
     assert not {"hour", "distance"} & set().union(*severe)
     assert auc[0] > 0.8
     assert auc[-1] < 0.7
+    assert re.search(r"^Responder     http://127\.0\.0\.1:\d+/ \(dry run;", done.stdout, flags=re.MULTILINE)
+    database = sqlite3.connect(tmp_path / "run/flights/responder/responder.sqlite")
+    found = database.execute("SELECT outcome FROM actions WHERE kind = 'open_ticket'").fetchall()
+    database.close()
+    assert set(found) == {("dry_run",)}
     assert processes_that_name(str(tmp_path)) == []

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from rich.console import Console
 
+from alerting.responder.settings import load_settings
 from exporter import names
 from exporter.config import load_config
 from exporter.demo import story, workspace
@@ -143,7 +144,7 @@ def test_a_terminal_gets_the_table_and_a_pipe_gets_lines_now_and_then(run: Repla
 
 def test_a_run_holds_the_repositorys_files_in_their_layout(tmp_path: Path) -> None:
     work = prepare(tmp_path)
-    for path in (work.config, work.routes, work.prometheus):
+    for path in (work.config, work.routes, work.responder, work.prometheus):
         assert path.read_bytes() == (DEPLOY / path.relative_to(work.run)).read_bytes()
     rules = yaml.safe_load(work.prometheus.read_text())["rule_files"]
     assert all((work.prometheus.parent / name).exists() for name in rules)
@@ -158,6 +159,20 @@ def test_prometheus_is_told_of_alertmanager_only_where_it_runs(tmp_path: Path) -
     assert yaml.safe_load(alertmanagers.read_text()) == [{"targets": ["127.0.0.1:2"]}]
     work.point_prometheus("127.0.0.1:1", None)
     assert yaml.safe_load(alertmanagers.read_text()) == []
+
+
+def test_the_responder_and_alertmanager_share_a_token_that_nobody_else_reads(tmp_path: Path) -> None:
+    work = prepare(tmp_path)
+    work.point_responder("127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3")
+    webhooks = [one for receiver in yaml.safe_load(work.routes.read_text())["receivers"]
+                for one in receiver["webhook_configs"]]  # fmt: skip
+    assert {webhook["url"] for webhook in webhooks} == {"http://127.0.0.1:1/v1/alerts"}
+    settings = load_settings(work.responder)
+    assert settings.dry_run
+    assert settings.listen == "127.0.0.1:1"
+    [token] = {Path(webhook["http_config"]["authorization"]["credentials_file"]) for webhook in webhooks}
+    assert token.read_text() == settings.webhook_token.read() != settings.page_token.read()
+    assert token.parent.stat().st_mode & 0o077 == 0
 
 
 def test_an_earlier_run_is_emptied(tmp_path: Path) -> None:

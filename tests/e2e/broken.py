@@ -99,7 +99,7 @@ class Model:
 
 
 def _callers() -> tuple[Numbers, NDArray[np.int64]]:
-    """Balances, and whether each of them fails: the lower, the likelier. Every hour's are alike, so chance is no drift."""
+    """Balances, and whether each of them fails: the lower, the likelier; the same every hour, without chance."""
     random = np.random.default_rng(5)
     balance = random.normal(size=ROWS)
     return balance, (random.uniform(size=ROWS) < _score(balance)).astype(np.int64)
