@@ -68,7 +68,7 @@ class ResponderCollector(Collector):
         within = ", ".join(f"total(seconds <= {bound})" for bound in RESPONSE_BOUNDS)
         [(*counts, every, seconds)] = self._store.rows(
             f"SELECT {within}, count(*), total(seconds) FROM (SELECT max(0, acknowledged - starts_at) AS seconds "
-            "FROM incidents WHERE acknowledged IS NOT NULL)"
+            "FROM incidents UNION ALL SELECT seconds FROM forgotten) WHERE seconds IS NOT NULL"
         )
         metric = HistogramMetricFamily(family.name, family.help)
         bounds = [*(str(float(bound)) for bound in RESPONSE_BOUNDS), "+Inf"]
@@ -76,7 +76,12 @@ class ResponderCollector(Collector):
         return metric
 
     def _reviews(self) -> Metric:
-        found = dict(self._store.rows("SELECT verdict, count(*) FROM incidents GROUP BY verdict"))
+        found = dict(
+            self._store.rows(
+                "SELECT verdict, count(*) FROM ("
+                "SELECT verdict FROM incidents UNION ALL SELECT verdict FROM forgotten) GROUP BY verdict"
+            )
+        )
         family = names.ALERTS_REVIEWED_TOTAL
         metric = CounterMetricFamily(family.name, family.help, labels=family.labels)
         for verdict in VERDICTS:

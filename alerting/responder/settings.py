@@ -21,6 +21,7 @@ from exporter.errors import PredictionExporterError
 SHORTEST_TOKEN = 16  # characters: at 6 bits each some 96, beyond guessing over a network
 PLACEHOLDERS = ("model", "version", "alert", "key", "to_version")
 DAY = 86_400
+REVIEW_DAYS = 7  # as the alert on false alarms looks back
 
 Response = Literal["notify", "ticket", "retrain", "rollback"]
 RESPONSES: Mapping[str, tuple[Response, ...]] = {
@@ -261,6 +262,9 @@ class Settings(Section):
     stale_after: Duration = Field(
         "2d", description="An open alert not repeated for this long has ended unheard; twice the longest repetition."
     )
+    retention: Duration = Field(
+        "90d", description="Ended investigations and settled actions are dropped after it; the audit log never is."
+    )  # a quarter, over which alerts are usually looked back on
     notification_usd: NonNegative = 0.005
     responses: Mapping[str, tuple[Response, ...]] = {}
     notify: Webhook | None = None
@@ -274,6 +278,8 @@ class Settings(Section):
         for response, section in (("ticket", "tickets"), ("retrain", "retraining"), ("rollback", "rollback")):
             if response in wanted and getattr(self, section) is None:
                 raise ValueError(f"{section}: responses asks to {response}, and no target is given; add the section")
+        if parse_duration(self.retention) < max(self.stale_seconds, REVIEW_DAYS * DAY):
+            raise ValueError(f"retention: shorter than stale_after or the {REVIEW_DAYS}d of the page; lengthen it")
         if self.prometheus is None and self.retraining is not None and self.retraining.fresh_labels:
             raise ValueError("prometheus: retraining.fresh_labels asks it; add the section, or set fresh_labels: 0")
         if self.prometheus is None and self.rollback is not None:

@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS actions (
     result TEXT NOT NULL, due REAL NOT NULL, standing TEXT NOT NULL DEFAULT 'queued', reason TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS actions_due ON actions (kind, due) WHERE outcome IS NULL;
 CREATE INDEX IF NOT EXISTS actions_investigation ON actions (investigation);
+CREATE TABLE IF NOT EXISTS forgotten (seconds REAL, verdict TEXT);
 CREATE TABLE IF NOT EXISTS audit (
     id INTEGER PRIMARY KEY, at REAL NOT NULL, subject TEXT NOT NULL, investigation TEXT NOT NULL,
     decided TEXT NOT NULL, reason TEXT NOT NULL);
@@ -183,7 +184,37 @@ class Store:
             if standing == "retrying" or before.partition(":")[0] != reason.partition(":")[0]:
                 self._audit(Decision(action.kind, action.investigation, decided, reason), now)
 
+    def forget(self, horizon: float) -> None:
+        """Drop investigations that ended, and actions that were settled, before `horizon`, and are asked for no more.
 
+        Of a dropped incident its response time and verdict stay, for counters never fall. Of retrainings each model's
+        newest stay, by which cooldown, fresh labels and schedule go. The audit log stays whole.
+        """
+        with self._transaction():
+            self._db.execute(_ENDED, {"horizon": horizon})
+            self._db.execute(
+                "INSERT INTO forgotten SELECT max(0, acknowledged - starts_at), verdict FROM incidents WHERE "
+                "investigation IN ended AND (acknowledged IS NOT NULL OR verdict IS NOT NULL)"
+            )
+            self._db.execute("DELETE FROM incidents WHERE investigation IN ended")
+            self._db.execute(_FORGET_ACTIONS, {"horizon": horizon})
+            self._db.execute("DROP TABLE ended")
+
+
+_ENDED = """
+CREATE TEMPORARY TABLE ended AS
+SELECT investigation FROM incidents
+WHERE investigation NOT IN (SELECT investigation FROM actions WHERE outcome IS NULL OR settled >= :horizon)
+GROUP BY investigation HAVING count(*) = count(resolved) AND max(resolved) < :horizon
+"""
+_FORGET_ACTIONS = """
+DELETE FROM actions
+WHERE outcome IS NOT NULL AND settled < :horizon AND investigation NOT IN (SELECT investigation FROM incidents)
+    AND key NOT IN (
+        SELECT key FROM (
+            SELECT key, max(settled) FROM actions
+            WHERE kind = 'retrain' AND outcome IS NOT NULL GROUP BY model, outcome, investigation = ''))
+"""
 _INCIDENTS = f"""
 SELECT {", ".join(_INCIDENT)} FROM incidents
 WHERE resolved IS NULL OR investigation = ? OR key IN (

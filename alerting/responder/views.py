@@ -6,12 +6,11 @@ Tellings that were ignored stand in the audit log alone: Alertmanager repeats it
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from alerting.responder.settings import DAY, Settings
+from alerting.responder.settings import DAY, REVIEW_DAYS, Settings
 from alerting.responder.state import Action, Decision, Incident, Kind
 from alerting.responder.store import Store
 from alerting.responder.words import links
 
-REVIEW_DAYS = 7  # as the alert on false alarms looks back
 NEWEST = 50  # decisions: a screen or two
 
 

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 LANES: tuple[tuple[Kind, ...], ...] = (("notify",), ("open_ticket", "close_ticket"), ("retrain",), ("rollback",))
 TICK = 1.0  # seconds between two looks at what is due
 FIRST_RETRY, LONGEST_RETRY = 1, 900  # seconds, doubling: a blip costs a second, a mended target is found in 15 minutes
+FORGET_EVERY = 3_600  # seconds: a horizon of days need not be kept to the minute
 PROMETHEUS_AGAIN = 30  # seconds: two scrapes at its usual pace
 
 
@@ -52,6 +53,7 @@ class Worker:
         self._caller = Caller(parse_duration(self.settings.timeout))
         self._evidence = evidence_of(self.settings, self._caller)
         self._wakes = [threading.Event() for _ in range(1 + len(LANES))]
+        self._forgets = 0.0
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -95,6 +97,7 @@ class Worker:
         now = self.clock()
         waiting = self.store.next_delivery()
         if waiting is None:
+            self._forget(now)
             due = plan_schedule(self.settings, self.store.state(dry_run=self.settings.dry_run), now)
             if due.actions:
                 self.store.record(due, now)
@@ -108,6 +111,11 @@ class Worker:
             self.store.record(plan(delivery, self.settings, state), now, number)
         self.wake()
         return True
+
+    def _forget(self, now: float) -> None:
+        if now >= self._forgets:
+            self.store.forget(now - parse_duration(self.settings.retention))
+            self._forgets = now + FORGET_EVERY
 
     def act_next(self, lane: tuple[Kind, ...]) -> bool:
         """Decide on one due action of the lane, and carry it out; whether there was any."""

@@ -57,6 +57,8 @@ def test_responses_change_those_named_and_leave_the_others(tmp_path: Path) -> No
         ({"tickets": FULL["tickets"] | {"jira": None, "github": {}}}, "tickets.github.repository: required key"),
         ({"retraining": FULL["retraining"]}, "prometheus: retraining.fresh_labels asks it"),
         ({"rollback": FULL["rollback"]}, "prometheus: a rollback asks it"),
+        ({"retention": "6d"}, "retention: shorter than stale_after or the 7d of the page; lengthen it"),
+        ({"retention": "2w", "stale_after": "15d"}, "retention: shorter than stale_after"),
         ({"notify": {}}, "notify: give either url or url_from"),
         ({"report_url": "http://e/{secret}"}, "report_url: a placeholder is one of {model}"),
         ({"report_url": "http://e/{model.__class__}"}, "report_url: a placeholder is one of {model}"),
