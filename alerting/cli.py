@@ -70,15 +70,22 @@ def _files(config: Config, out: Path, form: Format) -> dict[Path, str]:
 
 @app.command()
 def respond(
-    config: Annotated[Path, typer.Option(help="The responder's own configuration file.")],
+    config: Annotated[Path | None, typer.Option(help="The responder's own configuration file.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Only name every problem of the file.")] = False,  # noqa: FBT002 - typer's way to declare a flag
+    schema: Annotated[bool, typer.Option("--schema", help="Print the file's JSON Schema instead.")] = False,  # noqa: FBT002 - typer's way to declare a flag
 ) -> None:
     """Receive Alertmanager's webhooks; open tickets, start retrainings and roll back."""
     import logging
 
     from alerting.responder.server import respond as serve
-    from alerting.responder.settings import load_settings
+    from alerting.responder.settings import load_settings, settings_schema
+    from exporter.config.load import schema_text
 
+    if schema:
+        typer.echo(schema_text(settings_schema()), nl=False)
+        return
+    if config is None:
+        raise typer.BadParameter("give the responder's configuration file", param_hint="--config")
     settings = load_settings(config)
     if check:
         typer.echo(f"{config}: fine; {'dry run' if settings.dry_run else 'it acts'}")

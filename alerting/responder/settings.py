@@ -9,13 +9,13 @@ import ssl
 import string
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from exporter.config import parse_duration
 from exporter.config.base import Duration, NonNegative, Section, Url
-from exporter.config.load import parse_section, read_text
+from exporter.config.load import parse_section, read_text, section_schema
 from exporter.errors import PredictionExporterError
 
 SHORTEST_TOKEN = 16  # characters: at 6 bits each some 96, beyond guessing over a network
@@ -54,8 +54,8 @@ class SecretError(PredictionExporterError):
 class Secret(Section):
     """Where a secret stands: in a file or in an environment variable."""
 
-    file: InFolder | None = None
-    env: str | None = None
+    file: InFolder | None = Field(None, description="Its file.")
+    env: str | None = Field(None, description="Or its environment variable.")
 
     @model_validator(mode="after")
     def _there(self) -> Self:
@@ -120,17 +120,17 @@ Template = Annotated[str, AfterValidator(_template)]
 class Access(Section):
     """A service and how to be let in: with a user name by basic authentication, else with a bearer token."""
 
-    url: TargetUrl
-    username: str | None = None
-    token: NamedSecret | None = None
+    url: TargetUrl = Field(description="Where it is.")
+    username: str | None = Field(None, description="For basic authentication.")
+    token: NamedSecret | None = Field(None, description="Password or bearer token.")
 
 
 class Webhook(Section):
     """An endpoint that takes a JSON object by POST; a URL that is itself a secret is read from `url_from`."""
 
-    url: TargetUrl | None = None
-    url_from: NamedSecret | None = None
-    token: NamedSecret | None = None
+    url: TargetUrl | None = Field(None, description="Where it is.")
+    url_from: NamedSecret | None = Field(None, description="Or where it is secret.")
+    token: NamedSecret | None = Field(None, description="Bearer token.")
 
     @model_validator(mode="after")
     def _one_url(self) -> Self:
@@ -142,46 +142,48 @@ class Webhook(Section):
 class GitHub(Section):
     """A repository on GitHub; the token may write issues (tickets) or actions (workflows)."""
 
-    url: TargetUrl = "https://api.github.com"
+    url: TargetUrl = Field("https://api.github.com", description="The API; of GitHub Enterprise, ends in /api/v3.")
     repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="owner/name")
-    token: NamedSecret
+    token: NamedSecret = Field(description="May write issues or actions.")
 
 
 class GitHubIssues(GitHub):
     """Tickets as GitHub issues; `label` marks them, and the search for existing ones reads those with it only."""
 
-    label: str = Field("prediction-alert", min_length=1)
+    label: str = Field("prediction-alert", min_length=1, description="Marks its issues.")
 
 
 class GitHubWorkflow(GitHub):
     """A workflow dispatch. Where the workflow's `run-name` holds the key, a run is found and not repeated."""
 
     workflow: str = Field(min_length=1, description="The workflow's file name or number.")
-    ref: str = "main"
+    ref: str = Field("main", description="Branch or tag that it runs on.")
     inputs: Mapping[str, Template] = Field({"model": "{model}", "key": "{key}"}, description="Inputs it declares.")
 
 
 class Jira(Access):
     """Tickets in Jira: Cloud with a user name, Data Center without."""
 
-    token: NamedSecret
-    project: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
-    issue_type: str = "Task"
+    token: NamedSecret = Field(description="API token or personal access token.")
+    project: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="Its key.")
+    issue_type: str = Field("Task", description="Of the issues that are opened.")
     close_transition: str = Field("Done", description="The transition that closes an issue.")
 
 
 class Airflow(Access):
     """A run of a DAG; its run id is the action's key, so that none is made twice."""
 
-    dag: str = Field(min_length=1)
+    dag: str = Field(min_length=1, description="Its id.")
     api: Literal["v1", "v2"] = Field("v2", description="v1 for Airflow 2.")
 
 
 class Command(Section):
     """A program on this machine, without a shell; it reads the request as JSON on standard input."""
 
-    command: tuple[Template, ...] = Field(min_length=1)
-    timeout: Duration = "1m"
+    command: tuple[Template, ...] = Field(
+        min_length=1, description="Program and arguments; {model} and so on are filled in."
+    )
+    timeout: Duration = Field("1m", description="It is killed after that, and run again.")
 
 
 class _OneOf(Section):
@@ -196,24 +198,24 @@ class _OneOf(Section):
 class Tickets(_OneOf):
     """Where tickets are opened."""
 
-    github: GitHubIssues | None = None
-    jira: Jira | None = None
-    webhook: Webhook | None = None
+    github: GitHubIssues | None = Field(None, description="As issues of a repository.")
+    jira: Jira | None = Field(None, description="As issues of a project.")
+    webhook: Webhook | None = Field(None, description="By whoever takes a JSON object.")
 
 
 class Trigger(_OneOf):
     """What starts a job."""
 
-    webhook: Webhook | None = None
-    github: GitHubWorkflow | None = None
-    airflow: Airflow | None = None
-    command: Command | None = None
+    webhook: Webhook | None = Field(None, description="Whoever takes a JSON object.")
+    github: GitHubWorkflow | None = Field(None, description="A workflow dispatch.")
+    airflow: Airflow | None = Field(None, description="A DAG run.")
+    command: Command | None = Field(None, description="A program.")
 
 
 class Retraining(Section):
     """How retrainings are started, and what holds them back."""
 
-    target: Trigger
+    target: Trigger = Field(description="What is started.")
     cooldown: Duration = Field("12h", description="After a model's retraining began, alerts start no other.")
     daily_budget: int = Field(3, ge=0, description="Retrainings in any 24 hours, all models together.")
     fresh_labels: int = Field(
@@ -226,16 +228,16 @@ class Retraining(Section):
 class Rollback(Section):
     """How a model goes back to another version that serves beside it, and what proves that one better."""
 
-    target: Trigger
-    metric: Literal["accuracy", "auc"] = "auc"
+    target: Trigger = Field(description="What is started.")
+    metric: Literal["accuracy", "auc"] = Field("auc", description="By which versions are compared.")
     window: Duration = Field("7d", description="One of the exporter's evaluation.windows.")
 
 
 class Tls(Section):
     """The certificate that the responder shows; the key unencrypted."""
 
-    cert_file: InFolder
-    key_file: InFolder
+    cert_file: InFolder = Field(description="Certificate chain, PEM.")
+    key_file: InFolder = Field(description="Its private key, PEM.")
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
@@ -251,7 +253,7 @@ class Settings(Section):
 
     dry_run: bool = Field(True, description="Decide and record, but call no target.")
     listen: str = Field("127.0.0.1:9751", pattern=r"^[^:\s]+:\d{1,5}$", description="host:port")
-    tls: Tls | None = None
+    tls: Tls | None = Field(None, description="Where others than this machine connect.")
     state: InFolder = Field(Path("responder.sqlite"), description="The embedded database.", validate_default=True)
     external_url: Url = Field("http://localhost:9751", description="The page, as people reach it.")
     report_url: Template | None = Field(None, description="A model's report; {model} and {version} are filled in.")
@@ -265,12 +267,12 @@ class Settings(Section):
     retention: Duration = Field(
         "90d", description="Ended investigations and settled actions are dropped after it; the audit log never is."
     )  # a quarter, over which alerts are usually looked back on
-    notification_usd: NonNegative = 0.005
-    responses: Mapping[str, tuple[Response, ...]] = {}
-    notify: Webhook | None = None
-    tickets: Tickets | None = None
-    retraining: Retraining | None = None
-    rollback: Rollback | None = None
+    notification_usd: NonNegative = Field(0.005, description="What a ticket or a message costs.")
+    responses: Mapping[str, tuple[Response, ...]] = Field({}, description="Alert to what is done, where not as usual.")
+    notify: Webhook | None = Field(None, description="Where messages go; without it they stand in the log alone.")
+    tickets: Tickets | None = Field(None, description="Without it no ticket is opened.")
+    retraining: Retraining | None = Field(None, description="Without it nothing is retrained.")
+    rollback: Rollback | None = Field(None, description="Without it nothing is rolled back.")
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -299,3 +301,8 @@ class Settings(Section):
 def load_settings(path: Path) -> Settings:
     """Read and check the configuration at `path`; ConfigError names every problem with its path in the file."""
     return parse_section(Settings, read_text(path), str(path), "the keys webhook_token and page_token", path.parent)
+
+
+def settings_schema() -> dict[str, Any]:
+    """The configuration's JSON Schema, for editors."""
+    return section_schema(Settings)

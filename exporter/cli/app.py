@@ -1,6 +1,5 @@
 """The command line. Exit status 0 done, 1 failed, 2 wrong usage or configuration; messages on standard error."""
 
-import json
 import logging
 import os
 import signal
@@ -61,12 +60,13 @@ def check_config(
     schema: Schema = False,  # noqa: FBT002 - a flag of the command line
 ) -> None:
     """Name every problem of a configuration with its path, or forecast its series."""
+    from exporter.config.load import config_schema, schema_text
     from exporter.forecast import forecast_series
     from exporter.monitor import Monitor
     from exporter.reference_moments import told
 
     if schema:
-        typer.echo(schema_text(), nl=False)
+        typer.echo(schema_text(config_schema()), nl=False)
         return
     if path is None:
         raise typer.BadParameter("give the configuration file", param_hint="FILE")
@@ -164,13 +164,6 @@ def main() -> None:
     except BrokenPipeError:  # whoever read standard output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-
-
-def schema_text() -> str:
-    """The configuration's JSON Schema as committed beside the code."""
-    from exporter.config import config_schema
-
-    return json.dumps(config_schema(), indent=2, sort_keys=True) + "\n"
 
 
 def _printed(snapshot: Any, form: Format) -> str:

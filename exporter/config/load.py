@@ -1,5 +1,6 @@
 """From YAML to a configuration, or to every problem with its path."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,8 +62,17 @@ def validated(kind: type[Kind], data: dict[Any, Any], source: str, folder: Path 
 
 def config_schema() -> dict[str, Any]:
     """The configuration's JSON Schema, for editors."""
-    schema = Config.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return section_schema(Config)
+
+
+def section_schema(kind: type[Section]) -> dict[str, Any]:
+    """The JSON Schema of a file that is a `kind`."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **kind.model_json_schema()}
+
+
+def schema_text(schema: dict[str, Any]) -> str:
+    """A schema as committed beside the code."""
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
 
 
 class UniqueKeyLoader(yaml.SafeLoader):

@@ -1,4 +1,4 @@
-"""The configuration reference as a page: every section and key of the schema, with kind, default and meaning."""
+"""A configuration reference as a page: every section and key of a schema, with kind, default and meaning."""
 
 import json
 import re
@@ -23,27 +23,36 @@ Schema = dict[str, Any]
 
 
 def configuration() -> str:
-    """The page's Markdown: the file itself, then each section under its path, in the order of the keys."""
-    schema = config_schema()
-    return "\n".join([_HEAD, *(_section(*found) for found in _sections("", schema, schema["$defs"]))])
+    """The page of the exporter's configuration, as Markdown."""
+    return reference(_HEAD, config_schema())
 
 
-def _sections(path: str, schema: Schema, known: dict[str, Schema]) -> Iterator[tuple[str, Schema]]:
-    """Each mapping with its path; `[]` stands behind a list's."""
+def reference(head: str, schema: Schema) -> str:
+    """The Markdown under `head`: the file itself, then each section under its path, in the order of the keys.
+
+    A section that stands in several places is told at the first of them.
+    """
+    places: dict[str, str] = {}
+    found = list(_sections("", schema, schema["$defs"], places))
+    return "\n".join([head, *(_section(path, section, places) for path, section in found)])
+
+
+def _sections(
+    path: str, schema: Schema, known: dict[str, Schema], places: dict[str, str]
+) -> Iterator[tuple[str, Schema]]:
+    """Each mapping with its path; `[]` stands behind a list's. `places` is filled: what is told where."""
     yield path, schema
     for key, value in schema["properties"].items():
-        if place := _place(path, key, value):
-            name = _reference(value)["$ref"].rpartition("/")[2]
-            yield from _sections(place, _mapping(known[name]), known)
+        name = _referred(value)
+        if name and name not in places:
+            places[name] = f"{path}.{key}".lstrip(".") + ("[]" if "items" in value else "")
+            yield from _sections(places[name], _mapping(known[name]), known, places)
 
 
-def _place(path: str, key: str, value: Schema) -> str:
-    """Where the sections under `key` stand; empty when there are none."""
-    return f"{path}.{key}".lstrip(".") + ("[]" if "items" in value else "") if _reference(value) else ""
-
-
-def _reference(value: Schema) -> Schema:
-    return next((part for part in (*_choices(value), value.get("items", {})) if "$ref" in part), {})
+def _referred(value: Schema) -> str:
+    """The name of the section under a key; empty where there is none."""
+    found = next((part for part in (*_choices(value), value.get("items", {})) if "$ref" in part), {"$ref": ""})
+    return str(found["$ref"]).rpartition("/")[2]
 
 
 def _mapping(schema: Schema) -> Schema:
@@ -55,21 +64,21 @@ def _choices(schema: Schema) -> list[Schema]:
     return [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
 
 
-def _section(path: str, schema: Schema) -> str:
+def _section(path: str, schema: Schema, places: dict[str, str]) -> str:
     title = f"`{path}`" if path else "The file"
     lines = [f"## {title}", "", schema["description"], "", "| key | kind | default | meaning |", "|---|---|---|---|"]
     required = schema.get("required", [])
     for key, value in schema["properties"].items():
-        cells = (f"`{key}`", _kind(value), _default(value, key in required), _meaning(path, key, value))
+        cells = (f"`{key}`", _kind(value), _default(value, key in required), _meaning(value, places))
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _meaning(path: str, key: str, value: Schema) -> str:
+def _meaning(value: Schema, places: dict[str, str]) -> str:
     """What the schema says of the key, and for a section where it stands on the page."""
     told = [value["description"]] if "description" in value else []
-    if place := _place(path, key, value):
-        told.append(f"See [`{place}`](#{re.sub(r'[^a-z_]', '', place)}).")
+    if name := _referred(value):
+        told.append(f"See [`{places[name]}`](#{re.sub(r'[^a-z_]', '', places[name])}).")
     return " ".join(told)
 
 
@@ -88,6 +97,8 @@ def _of_one(schema: Schema) -> str:
         return "duration"
     if isinstance(schema["type"], list):
         return "text, number or boolean"
+    if "additionalProperties" in schema:
+        return f"mapping to {_kind(schema['additionalProperties'])}"
     kind = {"string": "text", "integer": "whole number"}.get(schema["type"], schema["type"])
     bounds = [f"{word} {schema[key]:g}" for key, word in _BOUNDS.items() if key in schema]
     return " ".join([str(schema.get("format", kind)), *bounds])
@@ -97,7 +108,7 @@ def _default(schema: Schema, required: bool) -> str:  # noqa: FBT001 - the schem
     default = schema.get("default")
     if required:
         return "required"
-    if isinstance(default, dict):
+    if isinstance(default, dict) and _referred(schema):
         return ""
     if default is None:
         return "none"
