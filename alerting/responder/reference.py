@@ -20,7 +20,7 @@ All of it stands in the SQLite database `state`.
 |---|---|
 | audit log: every decision, its reason and its time | for ever; the database refuses to change or delete a line |
 | open alerts, and actions still to be carried out | until they have ended or are settled, and then as below |
-| ended alerts, with their labels and texts, and their actions | `retention` ({_KEPT}) after all of their investigation ended |
+| ended alerts, their texts and their actions | `retention` ({_KEPT}) after the last of an investigation ended |
 | response time and verdict of each alert | for ever: two values without a name, so that counters never fall |
 | each model's newest retraining | for ever: cooldown, fresh labels and schedule go by it |
 | Alertmanager's deliveries | until they are planned, within seconds |
@@ -37,7 +37,7 @@ lost answer cut off is made again under the same key, and it rests with the targ
 |---|---|
 | webhook (messages, tickets, retraining, rollback) | `Idempotency-Key` header and `key` in the body: it must heed one |
 | GitHub issue | the key stands in the body; the newest 100 issues with the label are searched before one is opened |
-| Jira issue | the key is a label, searched for before one is opened |
+| Jira issue | the key is a label, searched for before one is opened; Jira's index may lag by seconds |
 | GitHub workflow | a run whose `run-name` holds the key is found; give the workflow one, or it may run twice |
 | Airflow | the key is the run's id, of which Airflow takes one |
 | command | the key stands in its standard input, and as `{{key}}` in its arguments: it must heed it |
