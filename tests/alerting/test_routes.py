@@ -15,7 +15,7 @@ from exporter.config import Config, load_config, parse_config
 from exporter.errors import ConfigError
 
 from .cases import CASES, MODEL, TARGET
-from .promtool import COMMITTED, ROOT, SHIPPED, checked, fixed_labels
+from .promtool import COMMITTED, ROOT, SHIPPED, checked
 
 REPLAY = load_config(ROOT / "deploy/flights/prediction-exporter.yml")
 MODELS = "log: [{path: logs/}]\nmodels: [{name: churn, task: binary, baseline: churn.json}]\n"
@@ -57,15 +57,23 @@ def routed(path: Path, **labels: str) -> str:
     return checked("amtool", "config", "routes", "test", f"--config.file={path}", *told).splitlines()[0]
 
 
-def test_every_alert_reaches_the_receiver_of_its_grade(tmp_path: Path) -> None:
-    path = written(EVERYONE, tmp_path)
+ROUTED = {"everyone": EVERYONE, "production": COMMITTED, "replay": REPLAY}
+SHIPPED_ROUTES = {"production": "alerting/generated", "replay": "deploy/flights/alerting"}
+
+
+@pytest.mark.parametrize("name", ROUTED)
+def test_every_alert_reaches_the_receiver_of_its_grade_and_every_route_has_its_alert(name: str, tmp_path: Path) -> None:
+    config = ROUTED[name]
+    path = ROOT / SHIPPED_ROUTES[name] / "alertmanager.yml" if name in SHIPPED_ROUTES else written(config, tmp_path)
     found = {}
-    for alert in alerts(COMMITTED):
-        labels = fixed_labels(alert.name) | {"alertname": alert.name, "model_name": "churn"}
-        found[alert.name] = routed(path, **labels)
-    assert found == {alert.name: receiver_of(alert) for alert in alerts(COMMITTED)}
-    every = {route["receiver"] for route in yaml.safe_load(path.read_text())["route"]["routes"]}
-    assert set(found.values()) == every, "a route that no alert takes"
+    for alert in alerts(config):
+        rule: Any = alert.rule(config.alerting)
+        found[alert.name] = routed(path, **rule["labels"], alertname=alert.name, model_name="churn")
+    assert found == {alert.name: receiver_of(alert) for alert in alerts(config)}
+    tree = yaml.safe_load(path.read_text())
+    taken = [route["receiver"] for route in tree["route"]["routes"]]
+    assert sorted(taken) == sorted(set(found.values())), "a route that no alert takes, or two to one receiver"
+    assert set(taken) == {receiver["name"] for receiver in tree["receivers"]}
 
 
 @pytest.mark.parametrize(
