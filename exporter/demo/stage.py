@@ -74,16 +74,23 @@ def start_servers(servers: Servers, work: Workspace) -> Stage:
     """Start what is installed, in the order in which each finds the one it talks to."""
     port = free_port(PROMETHEUS_PORT)
     exporter = start_exporter(servers, work.config, free_port(EXPORTER_PORT))
-    responder = None
-    if find_program(*ALERTMANAGER):
-        listen = free_port(RESPONDER_PORT)
-        work.point_responder(f"{LOOPBACK}:{listen}", exporter.address, f"{LOOPBACK}:{port}")
-        responder = start_responder(servers, work.responder, listen)
+    responder = _start_told_responder(servers, work, exporter, port) if find_program(*ALERTMANAGER) else None
     alertmanager = start_alertmanager(servers, work.routes, free_port(ALERTMANAGER_PORT))
-    work.point_prometheus(exporter.address, *(server and server.address for server in (alertmanager, responder)))
+    work.point_prometheus(exporter.address, _address(alertmanager), _address(responder))
     prometheus = start_prometheus(servers, work.prometheus, port)
     window = load_config(work.config).model(MODEL_NAME).drift.window
     return Stage(servers, exporter, prometheus, alertmanager, responder, window)
+
+
+def _start_told_responder(servers: Servers, work: Workspace, exporter: Server, prometheus: int) -> Server:
+    """A responder that Alertmanager's configuration names; Prometheus will listen on the port `prometheus`."""
+    port = free_port(RESPONDER_PORT)
+    work.point_responder(f"{LOOPBACK}:{port}", exporter.address, f"{LOOPBACK}:{prometheus}")
+    return start_responder(servers, work.responder, port)
+
+
+def _address(server: Server | None) -> str | None:
+    return server.address if server else None
 
 
 def start_exporter(servers: Servers, config: Path, port: int) -> Server:

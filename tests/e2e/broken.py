@@ -87,7 +87,7 @@ class Model:
         self.hour += 1
 
     def _reference(self, rows: int) -> ReferenceData:
-        balance, label = (np.tile(column, rows // ROWS) for column in _callers())
+        balance, label = _callers(rows // ROWS)
         columns = {
             "ts": START - 24 * HOUR + np.arange(rows) * (24 * HOUR / rows),
             "features.balance": balance,
@@ -98,11 +98,12 @@ class Model:
         return ReferenceData(pa.table(columns), "credit.parquet", "0" * 64)
 
 
-def _callers() -> tuple[Numbers, NDArray[np.int64]]:
+def _callers(hours: int = 1) -> tuple[Numbers, NDArray[np.int64]]:
     """Balances, and whether each of them fails: the lower, the likelier; the same every hour, without chance."""
     random = np.random.default_rng(5)
     balance = random.normal(size=ROWS)
-    return balance, (random.uniform(size=ROWS) < _score(balance)).astype(np.int64)
+    label = (random.uniform(size=ROWS) < _score(balance)).astype(np.int64)
+    return np.tile(balance, hours), np.tile(label, hours)
 
 
 def _score(balance: Numbers) -> Numbers:
