@@ -7,6 +7,7 @@ from dashboards import links
 from dashboards.alerts import firing_table, marks
 from dashboards.colors import BAD, GOOD, MUTED, NOTE, OTHER, RAMP, WARN
 from dashboards.drift import METHOD_NAMES, NO_DRIFT, feature_limit, methods_of
+from dashboards.feature_segments import by_segment
 from dashboards.limits import Limit, Line, fixed, limit
 from dashboards.looks import Column, Query, dashed, describe, hue
 from dashboards.panels import Panel, dashboard, place, row, stat, table, timeline, trend
@@ -61,6 +62,8 @@ def feature_dashboard(config: Config) -> Any:
                 row("Distribution"),
                 _now(),
                 _in_time(),
+                row("By segment"),
+                *by_segment(config),
                 row("Data quality"),
                 _completeness(config),
                 _out_of_range(),

@@ -53,12 +53,14 @@ def test_the_five_rows_stand_in_order_and_the_programs_come_last(name: str) -> N
 @every_config
 def test_every_family_is_shown(name: str) -> None:
     shown = named([panel for uid in UIDS for panel in drawn(built(name, uid))])
+    has_numbers = any(model.task == "regression" for model in configs()[name].models)
     has_segments = any(model.segments for model in configs()[name].models)
     has_periods = any(model.drift.periods for model in configs()[name].models)
     asked = [
         family
         for family in names.FAMILIES
         if (has_segments or names.SEGMENT not in family.labels)
+        and (has_numbers or family is not names.SEGMENT_MAE)
         and (has_periods or names.PERIOD not in family.labels or family.row is Row.EXPORTER)
     ]
     assert {family.name for family in asked} - shown == set()
@@ -74,6 +76,7 @@ def test_every_family_is_shown_in_its_own_row() -> None:
         names.STATE_BYTES.name,  # a resource, beside the costs
         names.FEATURE_DISTRIBUTION_RATIO.name,  # of one feature, on its own page
         names.FEATURE_REFERENCE_RATIO.name,
+        names.SEGMENT_FEATURE_DRIFT_SCORE.name,
         names.FEATURE_DRIFT_THRESHOLD.name,  # here as a recorded ratio, itself on the feature's page
     }
 
