@@ -272,7 +272,7 @@ def _now() -> Panel:
         Column("Now", current, unit="percentunit", decimals=1, shape="bar", color=NOTE),
         Column("Change", f"{current} - {on} group_left () {known}", unit="percentunit", decimals=1, width=100),
     ]
-    return table("Against the reference", text, columns, size=(12, 13), empty=NO_SHARES, sort="Bin")
+    return table("Against the reference", text, columns, size=(12, 14), empty=NO_SHARES, sort="Bin")
 
 
 def _in_time() -> Panel:
@@ -293,7 +293,7 @@ def _in_time() -> Panel:
         stack=True,
         floor=0,
         top=1,
-        size=(12, 13),
+        size=(12, 14),
         calcs=(),
         hues=hues,
         empty=NO_SHARES,
@@ -308,7 +308,7 @@ def _completeness(config: Config) -> Panel:
         do="Ask the field's owner; until it is mended, expect the feature to drift.",
     )
     line = _complete(config)
-    return trend("Completeness", text, _by_version(names.FEATURE_COMPLETENESS), unit="percentunit", limit=line)
+    return trend("Completeness", text, _by_version(names.FEATURE_COMPLETENESS), unit="percentunit", top=1, limit=line)
 
 
 def _out_of_range() -> Panel:

@@ -5,7 +5,7 @@ from dashboards.drift import feature_limit
 from dashboards.limits import Limit, steps
 from dashboards.looks import Column, Query, describe
 from dashboards.panels import Panel, table, trend
-from dashboards.queries import OF_FEATURE, by, leading, method, select
+from dashboards.queries import OF_FEATURE, by, foremost, leading, method, select
 from exporter import names
 from exporter.config import Config
 from exporter.names import MODEL_VERSION, SEGMENT, VALUE
@@ -55,7 +55,7 @@ def _now(line: Limit) -> Panel:
         bad="A coloured value with many predictions. With few, chance alone gives some PSI.",
         do="Hold it against the same value in the model's table of segments: does accuracy suffer there?",
     )
-    worst = leading(PSI, PSI, LISTED, labels=ROWS)
+    worst = foremost(PSI, by("max", PSI, ROWS), LISTED, ROWS)
     counted = f"{by('max', select(names.SEGMENT_PREDICTIONS_IN_WINDOW), ROWS)} and on ({', '.join(ROWS)}) {worst}"
     columns = [
         Column("Segment", label=SEGMENT),

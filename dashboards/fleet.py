@@ -147,7 +147,7 @@ def _measured(config: Config) -> list[Column]:
         Column("Errors", errors, unit="percentunit", decimals=2, colors=_colors(_error(config)), width=70),
         Column("p95", by("max", names.LATENCY_P95, BY_MODEL), unit="s", colors=_colors(_slow(config)), width=75),
         Column("Predictions", by("sum", _one_replica(), BY_MODEL), unit="short", width=95),
-        Column("Newest record", f"1000 * {by('max', newest, BY_MODEL)}", unit=seen, width=145),
+        Column("Newest record", f"1000 * {by('max', newest, BY_MODEL)}", unit=seen, width=165),
         Column("Configured", by("group", info, BY_MODEL), hidden=True),
     ]
 

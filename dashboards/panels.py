@@ -46,7 +46,8 @@ Panel = Any  # a grafanalib panel; the library ships no types
 def stat(title: str, text: str, query: str, **look: Unpack[Look]) -> Panel:
     """One number. Heeds size, unit, decimals, limit, floor, top, words, tiny, sparkline, empty."""
     limit, sparkline = look.get("limit", Limit()), look.get("sparkline", False)
-    plain = {"wideLayout": True, "percentChangeColorMode": "standard", "showPercentChange": False}
+    # Side by side, Grafana draws the number across the sparkline.
+    plain = {"wideLayout": not sparkline, "percentChangeColorMode": "standard", "showPercentChange": False}
     return core.Stat(
         title=title,
         description=text,

@@ -7,7 +7,7 @@ import pytest
 from exporter import names
 from exporter.names import Row
 
-from .configs import UIDS, Json, built, configs, drawn, titled
+from .configs import FEATURE, MODEL, UIDS, Json, built, configs, drawn, titled
 
 ROWS = {
     Row.PERFORMANCE: "Model performance",
@@ -144,3 +144,10 @@ def test_a_firing_alert_s_row_opens_its_runbook() -> None:
     [column] = [one for one in table["fieldConfig"]["overrides"] if one["matcher"]["options"] == "Alert"]
     [link] = [one["value"] for one in column["properties"] if one["id"] == "links"]
     assert link[0]["url"] == configs()["production"].alerting.runbook_url + "#${__value.raw}"
+
+
+@pytest.mark.parametrize(("uid", "title"), [(MODEL, "Features"), (FEATURE, "Segments now")])
+def test_tables_of_the_present_are_ranked_by_it_and_read_no_range(uid: str, title: str) -> None:
+    asked = [target["expr"] for target in titled(built("mixed", uid), title, "table")["targets"]]
+    assert all("topk" in expr for expr in asked)
+    assert not [expr for expr in asked if "$__range" in expr]
