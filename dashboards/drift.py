@@ -42,6 +42,7 @@ METHOD_NAMES = {
     "tv": "TV",
     "wasserstein": "Wasserstein",
 }
+DECIMALS = {"chi2": 1}  # of the methods that three would be too many for
 
 
 def drift(config: Config) -> list[Panel]:
@@ -138,10 +139,14 @@ def _methods(config: Config) -> Panel:
     )
     kinds = (("prediction", names.PREDICTION_DRIFT_SCORE), ("outcome", names.OUTCOME_DRIFT_SCORE))
     columns = [
-        Column("Of", label="of", width=95),
+        Column("Of", label="of", width=85),
         Column("Version", label=names.MODEL_VERSION),
         *(
-            Column(METHOD_NAMES[name], " or ".join(_marked(family, name, kind) for kind, family in kinds), decimals=3)
+            Column(
+                METHOD_NAMES[name],
+                " or ".join(_marked(family, name, kind) for kind, family in kinds),
+                decimals=DECIMALS.get(name, 3),
+            )
             for name in methods_of(config)
         ),
     ]
@@ -174,7 +179,7 @@ def _features(config: Config) -> Panel:
     quality = limit(config.models, ("completeness", BAD, lambda of: of.completeness), below=True)
     complete = steps(quality, ok="transparent") if quality.common else ((CALM, None),)
     scores = [
-        Column(METHOD_NAMES[name], _ranked(names.FEATURE_DRIFT_SCORE, method(name)), decimals=3)
+        Column(METHOD_NAMES[name], _ranked(names.FEATURE_DRIFT_SCORE, method(name)), decimals=DECIMALS.get(name, 3))
         for name in methods_of(config)
         if name != "psi"
     ]

@@ -161,7 +161,7 @@ def _numbers(config: Config) -> Iterator[Panel]:
         do="Choose a longer window.",
     )
     counted = by("sum", by("max", select(names.PREDICTIONS_IN_WINDOW), BY_VERSION))
-    yield stat("Predictions", rows, counted, unit="short", size=(4, 4), sparkline=True)
+    yield stat("Predictions", rows, counted, unit="short", size=(4, 4))
 
 
 def _complete(config: Config) -> Limit:

@@ -41,8 +41,7 @@ def _in_time(line: Limit) -> Panel:
         decimals=3,
         floor=0,
         limit=line,
-        legend="right",
-        calcs=("lastNotNull", "max"),
+        calcs=(),
         empty=NONE_LISTED,
     )
 

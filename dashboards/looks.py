@@ -89,7 +89,6 @@ class Look(TypedDict, total=False):
     top: float
     soft_top: float  # of the axis, while nothing lies above it
     stack: bool
-    sparkline: bool
     legend: str  # bottom, right, hidden
     calcs: Sequence[str]
     words: Words
