@@ -107,7 +107,7 @@ class Exporter:
             store.close()
             raise
         self._store, self._monitor = store, monitor
-        self._engine = monitor.engine(Ledger(self._store.connection))
+        self._engine = monitor.engine(Ledger(self._store.connection, config.resolve(config.state)))
         self._share_knowledge()
         paths = [*map(config.locate, config.log), *self._keeper.paths]
         self._reader = LogReader(

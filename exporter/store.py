@@ -21,6 +21,7 @@ import zstandard
 
 from exporter.errors import ConfigError
 from exporter.ingest.engine import Delta, Key
+from exporter.ingest.ledger import forget_model
 from exporter.profile.columns import Floats, index_array, string_array
 from exporter.profile.layout import Layout, Profile
 from exporter.profile.packed import Packed, sum_packed
@@ -28,7 +29,7 @@ from exporter.windows import FINE, HOUR, Stretch, bucket_starts, window_start
 
 log = logging.getLogger(__name__)
 
-FORMAT = "2"
+FORMAT = "3"
 _MEMORY = "128MB"  # DuckDB spills beyond; the exporter as a whole stays under 400 MiB
 _TABLES = (
     "meta (name VARCHAR, value VARCHAR)",
@@ -207,8 +208,9 @@ class Store:
             name, fingerprint = f"baseline:{model}", layout.baseline.fingerprint
             if found.get(name) not in (None, fingerprint):
                 log.warning("%s: the baseline is another one than before; its windows start anew", model)
-                for table in ("buckets", "totals", "errors", *_ledger_tables(self.connection)):
+                for table in ("buckets", "totals", "errors"):
                     self._run(f"DELETE FROM {table} WHERE model = $model", model=model)
+                forget_model(self.connection, model)
             self._put("meta", {"name": name}, value=fingerprint)
         self._put("meta", {"name": "format"}, value=FORMAT)
         self.fine = int(found.get("fine", 0))
@@ -364,11 +366,6 @@ def _connect(path: Path | None) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(config=config)
     path.parent.mkdir(parents=True, exist_ok=True)
     return duckdb.connect(str(path), config=config)
-
-
-def _ledger_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    present = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    return sorted(present & {"labels", "predictions", "waiting"})
 
 
 def _binary_array(values: Sequence[bytes]) -> pa.Array:
