@@ -111,8 +111,8 @@ class Exporter:
         self._share_knowledge()
         paths = [*map(config.locate, config.log), *self._keeper.paths]
         self._reader = LogReader(
-            paths, monitor.schema, monitor.only_model, self._store.positions, handles=self._handles,
-            translations=Targets(config, monitor.baselines).of_log(),
+            paths, monitor.schema, monitor.only_model, self._store.positions, traces=self._store.traces,
+            handles=self._handles, translations=Targets(config, monitor.baselines).of_log(),
         )  # fmt: skip
         self._archiver = Archiver(config, self._store, self._reader)
         self._is_open = True
@@ -248,20 +248,20 @@ class Exporter:
 
     def _read_some(self, pieces: Iterator[Piece]) -> bool:
         """Count and commit one transaction's worth of pieces; whether there may be more."""
-        total, positions, size = Delta(), dict[str, int](), 0
+        total, positions, traces, size = Delta(), dict[str, int](), dict[str, bytes](), 0
         latest = time.time() + parse_duration(self._monitor.config.limits.future)
         with self._store.transaction():
             for piece in pieces:
                 records = self._monitor.sort(piece.records, piece.rejected, latest)
                 total.absorb(self._engine.take(records, self._buckets(records.newest)))
-                positions[piece.identity] = piece.position
+                positions[piece.identity], traces[piece.identity] = piece.position, piece.trace
                 self._writers.heard(piece.path, records.newest)
                 size += piece.size
                 if size >= _COMMIT_BYTES:
                     break
             if positions:
                 newest = max(total.newest.values(), default=-math.inf)
-                self._store.commit(total, positions, size, self._fine(newest))
+                self._store.commit(total, positions, size, self._fine(newest), traces)
         now = time.time()
         self._health.lag |= {model: max(now - ts, 0.0) for model, ts in total.newest.items()}
         return size >= _COMMIT_BYTES
