@@ -100,14 +100,19 @@ class Exporter:
     def _open(self, monitor: Monitor) -> None:
         """Work with `monitor` and its state from now on; ConfigError when that state cannot be used."""
         config = monitor.config
-        store = Store(config.resolve(config.state), monitor.layouts, monitor.reach)
+        folder = config.resolve(config.state)
+        store = Store(folder, monitor.layouts, monitor.reach)
         try:
             self._keeper.adopt(monitor)
+            ledger = Ledger(store.connection, folder)
         except ConfigError:
             store.close()
             raise
-        self._store, self._monitor = store, monitor
-        self._engine = monitor.engine(Ledger(self._store.connection, config.resolve(config.state)))
+        except OSError as error:
+            store.close()
+            problem = f"cannot be written ({error.strerror}); give `state` a folder with room that this user can write"
+            raise ConfigError(str(folder), [problem]) from error
+        self._store, self._monitor, self._engine = store, monitor, monitor.engine(ledger)
         self._share_knowledge()
         paths = [*map(config.locate, config.log), *self._keeper.paths]
         self._reader = LogReader(
