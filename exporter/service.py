@@ -26,6 +26,7 @@ from exporter.debug import described
 from exporter.errors import ConfigError
 from exporter.formats.targets import Targets
 from exporter.ingest.engine import Delta, Period
+from exporter.ingest.halves import Halves
 from exporter.ingest.ledger import Ledger
 from exporter.ingest.sources import Handle, Inode, LogReader, Piece, ahead
 from exporter.ingest.writers import Writers
@@ -113,6 +114,7 @@ class Exporter:
             problem = f"cannot be written ({error.strerror}); give `state` a folder with room that this user can write"
             raise ConfigError(str(folder), [problem]) from error
         self._store, self._monitor, self._engine = store, monitor, monitor.engine(ledger)
+        self._halves = Halves(store.connection)
         self._share_knowledge()
         paths = [*map(config.locate, config.log), *self._keeper.paths]
         self._reader = LogReader(
@@ -256,7 +258,8 @@ class Exporter:
         total, positions, traces, size = Delta(), dict[str, int](), dict[str, bytes](), 0
         latest = time.time() + parse_duration(self._monitor.config.limits.future)
         with self._store.transaction():
-            for piece in pieces:
+            for found in pieces:
+                piece = self._halves.complete(found, self._reader.parse, time.time())
                 records = self._monitor.sort(piece.records, piece.rejected, latest)
                 total.absorb(self._engine.take(records, self._buckets(records.newest)))
                 positions[piece.identity], traces[piece.identity] = piece.position, piece.trace
@@ -280,6 +283,7 @@ class Exporter:
         orphans = Delta()
         with self._store.transaction():
             orphans.rejected["orphan_outcome"] = self._engine.expire(now - min(horizon, retention))
+            orphans.rejected["orphan_half"] = self._halves.expire(time.time() - min(horizon, retention))
             self._keeper.forget(self._store)
             self._store.forget(now - retention)
             self._store.commit(orphans, {}, 0, self._store.fine)

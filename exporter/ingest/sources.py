@@ -18,7 +18,7 @@ from functools import partial
 from typing import IO, Any, TypeVar
 
 from exporter.errors import DataError
-from exporter.formats.common import Translated
+from exporter.formats.common import Half, Translated
 from exporter.ingest.blocks import Blocks
 from exporter.ingest.contents import SPAN, Contents, Known, Trail
 from exporter.ingest.files import UNREADABLE, LogFile, find_files, parquet_identity
@@ -49,6 +49,8 @@ class Piece:
     """The file's name, where the log is followed."""
     trace: bytes = b""
     """Of what stands before the position, in NDJSON that is read in blocks (`Trail`)."""
+    halves: tuple[Half, ...] = ()
+    """Sides of predictions whose other sides stand elsewhere."""
 
 
 @dataclass
@@ -331,20 +333,25 @@ class LogReader:
                 position += taken
                 trail.add(block[:taken])
                 self._contents.reach(identity, position, trail.trace)
-                records, rejected = self._parse(block, start, end, self._translated.get(path))
+                records, rejected, halves = self._parse(block, start, end, self._translated.get(path))
                 rejected["oversized"] += oversized
-                yield Piece(records, +rejected, identity, position, taken, trace=trail.trace)
+                yield Piece(records, +rejected, identity, position, taken, trace=trail.trace, halves=halves)
         if fault is not None:
             raise fault
 
     def _parse(
         self, block: bytes, start: int, end: int, translate: Callable[[bytes], Translated] | None
-    ) -> tuple[tuple[Records, ...], Counter[str]]:
+    ) -> tuple[tuple[Records, ...], Counter[str], tuple[Half, ...]]:
         if translate is None:
-            return self._blocks.read(block, start, end)
+            return *self._blocks.read(block, start, end), ()
         translated = translate(block[start:end])
-        ours, rejected = self._blocks.read(translated.lines, 0, len(translated.lines))
-        return ours, rejected + Counter(reason for _, reason in translated.refused)
+        ours, rejected = self.parse(translated.lines)
+        refused = Counter(reason for _, reason in translated.refused)
+        return ours, rejected + refused, tuple(half for _, half in translated.halves)
+
+    def parse(self, lines: bytes) -> tuple[tuple[Records, ...], Counter[str]]:
+        """The records of whole lines of ours, and how many were refused, by reason."""
+        return self._blocks.read(lines, 0, len(lines))
 
 
 @contextmanager
