@@ -223,7 +223,7 @@ def numeric_feature(
         edges = _bounded_edges(values, weight, *bounds)
     else:
         edges = _edges(values, weight) if len(values) else np.array([0.0, 1.0])
-    codes = Binner(edges).codes(values).astype(np.intp)
+    codes = Binner(edges).codes(values)
     counts = np.bincount(codes, weights=weight, minlength=len(edges) + 1).astype(np.float64)
     return NumericFeature(name=name, edges=tuple(edges.tolist()), groups=tuple(_groups(edges, counts)))
 
