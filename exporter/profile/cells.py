@@ -45,6 +45,13 @@ class CategoryCells:
         return column.recode(self._lookup, other=self._unlisted, missing=self._placed, wrong=self._placed + 1)
 
 
+def merged_cells(feature: NumericFeature | CategoryFeature) -> Codes:
+    """The merged cell of each cell; one more than there are for those that hold no value."""
+    merged = np.searchsorted(feature.groups, np.arange(feature.cells), side="right") - 1
+    merged[feature.placed :] = len(feature.groups)
+    return merged
+
+
 def as_numbers(column: Column) -> NumericColumn:
     """The column's numbers, which its texts may spell."""
     return column if isinstance(column, NumericColumn) else numbers_from_texts(column)
