@@ -7,6 +7,7 @@ import resource
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -36,7 +37,13 @@ def main(rows: int, rounds: int) -> None:
     then = [(settle, part) for part in split(happened)]
     turns = [work for both in zip(first, then, strict=True) for work in both]
     for name, works in (("predictions first", [*first, *then]), ("taking turns", turns)):
-        pairs(f"{name}, against one hash join", partial(join, works, rows), partial(floor, predicted, happened), rounds)
+        pairs(
+            f"{name}, against writing and one hash join",
+            partial(join, works, rows),
+            partial(floor, predicted, happened),
+            rounds,
+        )
+    settling(predicted, happened, rounds)
     for history in (10_000, 1_000_000, 5_000_000):
         batches(history)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
@@ -48,15 +55,18 @@ Work = tuple[Callable[[Ledger, np.ndarray], int], np.ndarray]
 def join(works: Sequence[Work], rows: int) -> None:
     """Settle all, in a database on disk and one transaction for each piece."""
     with tempfile.TemporaryDirectory() as folder, connected(Path(folder)) as connection:
-        ledger, settled = Ledger(connection), 0
-        for work, part in works:
-            with transaction(connection, "COMMIT"):
-                settled += work(ledger, part)
-    assert settled == rows
+        assert commit_each(connection, Ledger(connection, Path(folder)), works) == rows
 
 
 def floor(predicted: np.ndarray, happened: np.ndarray) -> None:
     """The same two tables, written to such a database and joined once."""
+    with written(predicted, happened) as connection:
+        joined_at_once(connection)
+
+
+@contextmanager
+def written(predicted: np.ndarray, happened: np.ndarray) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database that holds the same two tables."""
     with tempfile.TemporaryDirectory() as folder, connected(Path(folder)) as connection:
         batch, outcomes = predictions(predicted), labels(happened)
         mine = {"id": batch.ids, "ts": batch.ts, "cell": np.zeros(batch.rows, np.int32), "value": batch.score}
@@ -64,14 +74,54 @@ def floor(predicted: np.ndarray, happened: np.ndarray) -> None:
         for name, columns in (("p", mine), ("o", others)):
             connection.register("arrow", pa.table(columns))
             connection.execute(f"CREATE TABLE {name} AS SELECT * FROM arrow")
-        query = "SELECT p.cell, p.value, p.ts, o.label, o.ts - p.ts AS delay FROM p JOIN o USING (id)"
-        assert connection.sql(query).to_arrow_table().num_rows == len(predicted)
+        yield connection
+
+
+def joined_at_once(connection: duckdb.DuckDBPyConnection) -> None:
+    query = "SELECT p.cell, p.value, p.ts, o.label, o.ts - p.ts AS delay FROM p JOIN o USING (id)"
+    assert connection.sql(query).to_arrow_table().num_rows
+
+
+def settling(predicted: np.ndarray, happened: np.ndarray, rounds: int) -> None:
+    """Print what outcomes alone take, all predictions being remembered, against the join alone, tables being there."""
+    ratios = []
+    with written(predicted, happened) as tables:
+        joined_at_once(tables)
+        for _ in range(rounds + 1):
+            ours, theirs = settled(predicted, happened), spent(partial(joined_at_once, tables))
+            ratios.append([mine / its for mine, its in zip(ours, theirs, strict=True)])
+    for name, column in zip(("time", "CPU time"), zip(*ratios[1:], strict=True), strict=True):
+        said = f"{statistics.median(column):.2f} ({min(column):.2f} to {max(column):.2f})"
+        print(f"outcomes alone, against one bare hash join, {name}: ratio {said}", flush=True)
+
+
+def settled(predicted: np.ndarray, happened: np.ndarray) -> tuple[float, float]:
+    with tempfile.TemporaryDirectory() as folder, connected(Path(folder)) as connection:
+        ledger = Ledger(connection, Path(folder))
+        works = [[(work, part) for part in split(rows)] for work, rows in ((remember, predicted), (settle, happened))]
+        commit_each(connection, ledger, works[0])
+        return spent(partial(commit_each, connection, ledger, works[1]))
+
+
+def spent(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds of the clock and of the processors that `work` takes."""
+    began = time.process_time()
+    return seconds(work), time.process_time() - began
+
+
+def commit_each(connection: duckdb.DuckDBPyConnection, ledger: Ledger, works: Sequence["Work"]) -> int:
+    """One transaction for each piece; how many were settled."""
+    count = 0
+    for work, part in works:
+        with transaction(connection, "COMMIT"):
+            count += work(ledger, part)
+    return count
 
 
 def batches(history: int) -> None:
     """Print what 10,000 outcomes cost once `history` predictions are remembered: of the newest ones, and of any."""
     with tempfile.TemporaryDirectory() as folder, connected(Path(folder)) as connection:
-        ledger, rng = Ledger(connection), np.random.default_rng(2)
+        ledger, rng = Ledger(connection, Path(folder)), np.random.default_rng(2)
         for part in split(np.arange(history)):
             with transaction(connection, "COMMIT"):
                 remember(ledger, part)

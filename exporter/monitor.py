@@ -193,6 +193,6 @@ def ingestion_samples(accepted: Counter[str], rejected: Counter[str], log_bytes:
 REJECTIONS = (
     "duplicate_id", "duplicate_outcome", "future_timestamp", "invalid_counts", "invalid_id", "invalid_label",
     "invalid_score", "invalid_timestamp", "invalid_version", "invalid_weight", "malformed", "missing_id",
-    "missing_prediction", "orphan_outcome", "oversized", "superseded_outcome", "too_many_versions", "unknown_kind",
-    "unknown_model",
+    "missing_prediction", "orphan_half", "orphan_outcome", "oversized", "superseded_outcome", "too_many_versions",
+    "unknown_kind", "unknown_model",
 )  # fmt: skip

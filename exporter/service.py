@@ -26,6 +26,7 @@ from exporter.debug import described
 from exporter.errors import ConfigError
 from exporter.formats.targets import Targets
 from exporter.ingest.engine import Delta, Period
+from exporter.ingest.halves import Halves
 from exporter.ingest.ledger import Ledger
 from exporter.ingest.sources import Handle, Inode, LogReader, Piece, ahead
 from exporter.ingest.writers import Writers
@@ -100,19 +101,25 @@ class Exporter:
     def _open(self, monitor: Monitor) -> None:
         """Work with `monitor` and its state from now on; ConfigError when that state cannot be used."""
         config = monitor.config
-        store = Store(config.resolve(config.state), monitor.layouts, monitor.reach)
+        folder = config.resolve(config.state)
+        store = Store(folder, monitor.layouts, monitor.reach)
         try:
             self._keeper.adopt(monitor)
+            ledger = Ledger(store.connection, folder)
         except ConfigError:
             store.close()
             raise
-        self._store, self._monitor = store, monitor
-        self._engine = monitor.engine(Ledger(self._store.connection))
+        except OSError as error:
+            store.close()
+            problem = f"cannot be written ({error.strerror}); give `state` a folder with room that this user can write"
+            raise ConfigError(str(folder), [problem]) from error
+        self._store, self._monitor, self._engine = store, monitor, monitor.engine(ledger)
+        self._halves = Halves(store.connection)
         self._share_knowledge()
         paths = [*map(config.locate, config.log), *self._keeper.paths]
         self._reader = LogReader(
-            paths, monitor.schema, monitor.only_model, self._store.positions, handles=self._handles,
-            translations=Targets(config, monitor.baselines).of_log(),
+            paths, monitor.schema, monitor.only_model, self._store.positions, traces=self._store.traces,
+            handles=self._handles, translations=Targets(config, monitor.baselines).of_log(),
         )  # fmt: skip
         self._archiver = Archiver(config, self._store, self._reader)
         self._is_open = True
@@ -248,20 +255,21 @@ class Exporter:
 
     def _read_some(self, pieces: Iterator[Piece]) -> bool:
         """Count and commit one transaction's worth of pieces; whether there may be more."""
-        total, positions, size = Delta(), dict[str, int](), 0
+        total, positions, traces, size = Delta(), dict[str, int](), dict[str, bytes](), 0
         latest = time.time() + parse_duration(self._monitor.config.limits.future)
         with self._store.transaction():
-            for piece in pieces:
+            for found in pieces:
+                piece = self._halves.complete(found, self._reader.parse, time.time())
                 records = self._monitor.sort(piece.records, piece.rejected, latest)
                 total.absorb(self._engine.take(records, self._buckets(records.newest)))
-                positions[piece.identity] = piece.position
+                positions[piece.identity], traces[piece.identity] = piece.position, piece.trace
                 self._writers.heard(piece.path, records.newest)
                 size += piece.size
                 if size >= _COMMIT_BYTES:
                     break
             if positions:
                 newest = max(total.newest.values(), default=-math.inf)
-                self._store.commit(total, positions, size, self._fine(newest))
+                self._store.commit(total, positions, size, self._fine(newest), traces)
         now = time.time()
         self._health.lag |= {model: max(now - ts, 0.0) for model, ts in total.newest.items()}
         return size >= _COMMIT_BYTES
@@ -275,6 +283,7 @@ class Exporter:
         orphans = Delta()
         with self._store.transaction():
             orphans.rejected["orphan_outcome"] = self._engine.expire(now - min(horizon, retention))
+            orphans.rejected["orphan_half"] = self._halves.expire(time.time() - min(horizon, retention))
             self._keeper.forget(self._store)
             self._store.forget(now - retention)
             self._store.commit(orphans, {}, 0, self._store.fine)

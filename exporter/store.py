@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -21,6 +22,7 @@ import zstandard
 
 from exporter.errors import ConfigError
 from exporter.ingest.engine import Delta, Key
+from exporter.ingest.ledger import forget_model
 from exporter.profile.columns import Floats, index_array, string_array
 from exporter.profile.layout import Layout, Profile
 from exporter.profile.packed import Packed, sum_packed
@@ -28,11 +30,11 @@ from exporter.windows import FINE, HOUR, Stretch, bucket_starts, window_start
 
 log = logging.getLogger(__name__)
 
-FORMAT = "2"
+FORMAT = "3"
 _MEMORY = "96MB"  # DuckDB spills beyond; the exporter as a whole stays under 400 MiB
 _TABLES = (
     "meta (name VARCHAR, value VARCHAR)",
-    "positions (identity VARCHAR, position BIGINT)",
+    "positions (identity VARCHAR, position BIGINT, trace BLOB)",
     "buckets (model VARCHAR, version VARCHAR, start BIGINT, profile BLOB)",
     "totals (model VARCHAR, version VARCHAR, profile BLOB)",
     "counters (name VARCHAR, label VARCHAR, value DOUBLE)",
@@ -62,6 +64,7 @@ class Store:
         self._path = None if folder is None else folder / "state.duckdb"
         self.totals = Totals()
         self.positions: dict[str, int] = {}
+        self.traces: dict[str, bytes] = {}
         self.fine = 0
         self._sums: dict[tuple[str, str], Floats] = {}
         self._buckets: dict[tuple[str, str], dict[int, Packed]] = defaultdict(dict)
@@ -118,14 +121,18 @@ class Store:
         for remember in self._committed:
             remember()
 
-    def commit(self, delta: Delta, positions: Mapping[str, int], log_bytes: int, fine: int) -> None:
-        """Add a delta whose keys are buckets as of `fine`; once within a `transaction`. Older buckets become hours."""
+    def commit(self, delta: Delta, positions: Mapping[str, int], log_bytes: int, fine: int,
+               traces: Mapping[str, bytes] = MappingProxyType({})) -> None:  # fmt: skip
+        """Add a delta whose keys are buckets as of `fine`; once within a `transaction`. Older buckets become hours.
+
+        `traces` tell what stands before `positions`, where that matters.
+        """
         fine = max(fine, self.fine)
         merged = self._merge(delta, fine)
         sums = self._summed(delta)
         self._write_buckets(merged, fine)
-        self._write_small(delta, sums, positions, log_bytes, fine)
-        self._committed.append(partial(self._remember, delta, merged, sums, positions, log_bytes, fine))
+        self._write_small(delta, sums, positions, traces, log_bytes, fine)
+        self._committed.append(partial(self._remember, delta, merged, sums, positions, traces, log_bytes, fine))
 
     def forget(self, before: float) -> None:
         """Drop buckets that start before `before`, and versions that have none left; within a `transaction`."""
@@ -156,6 +163,7 @@ class Store:
     def _drop_positions(self, gone: frozenset[str]) -> None:
         for identity in gone:
             self.positions.pop(identity, None)
+            self.traces.pop(identity, None)
 
     def window(self, model: str, version: str, at: float, length: int) -> Profile:
         """The sum of the buckets of the window of `length` seconds that ends at `at`."""
@@ -207,8 +215,9 @@ class Store:
             name, fingerprint = f"baseline:{model}", layout.baseline.fingerprint
             if found.get(name) not in (None, fingerprint):
                 log.warning("%s: the baseline is another one than before; its windows start anew", model)
-                for table in ("buckets", "totals", "errors", *_ledger_tables(self.connection)):
+                for table in ("buckets", "totals", "errors"):
                     self._run(f"DELETE FROM {table} WHERE model = $model", model=model)
+                forget_model(self.connection, model)
             self._put("meta", {"name": name}, value=fingerprint)
         self._put("meta", {"name": "format"}, value=FORMAT)
         self.fine = int(found.get("fine", 0))
@@ -216,6 +225,7 @@ class Store:
     def _load(self) -> None:
         fetch = self.connection.execute
         self.positions = dict(fetch("SELECT identity, position FROM positions").fetchall())
+        self.traces = dict(fetch("SELECT identity, trace FROM positions").fetchall())
         self.totals.newest = dict(fetch("SELECT model, ts FROM newest").fetchall())
         for name, label, value in fetch("SELECT name, label, value FROM counters").fetchall():
             if name == "log_bytes":
@@ -296,11 +306,12 @@ class Store:
         self._run("INSERT INTO buckets SELECT model, version, start, profile FROM keys")
 
     def _write_small(self, delta: Delta, sums: Mapping[tuple[str, str], Any], positions: Mapping[str, int],
-                     log_bytes: int, fine: int) -> None:  # fmt: skip
+                     traces: Mapping[str, bytes], log_bytes: int, fine: int) -> None:  # fmt: skip
         for (model, version), vector in sums.items():
             self._put("totals", {"model": model, "version": version}, profile=Packed.of(vector).to_bytes())
         for identity, position in positions.items():
-            self._put("positions", {"identity": identity}, position=position)
+            trace = traces.get(identity, b"")
+            self._put("positions", {"identity": identity}, position=position, trace=trace)
         for name, counts in (("accepted", delta.accepted), ("rejected", delta.rejected)):
             before = getattr(self.totals, name)
             for label, count in counts.items():
@@ -314,9 +325,11 @@ class Store:
         self._put("meta", {"name": "fine"}, value=str(fine))
 
     def _remember(self, delta: Delta, merged: Mapping[Key, Packed], sums: Mapping[tuple[str, str], Any],
-                  positions: Mapping[str, int], log_bytes: int, fine: int) -> None:  # fmt: skip
+                  positions: Mapping[str, int], traces: Mapping[str, bytes], log_bytes: int,
+                  fine: int) -> None:  # fmt: skip
         self._sums.update(sums)
         self.positions.update(positions)
+        self.traces.update({identity: traces.get(identity, b"") for identity in positions})
         self.totals.accepted.update(delta.accepted)
         self.totals.rejected.update(delta.rejected)
         self.totals.log_bytes += log_bytes
@@ -364,11 +377,6 @@ def _connect(path: Path | None) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(config=config)
     path.parent.mkdir(parents=True, exist_ok=True)
     return duckdb.connect(str(path), config=config)
-
-
-def _ledger_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    present = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    return sorted(present & {"labels", "predictions", "waiting"})
 
 
 def _binary_array(values: Sequence[bytes]) -> pa.Array:

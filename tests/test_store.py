@@ -217,8 +217,14 @@ def test_the_past_is_of_all_versions_and_its_beginning_is_known(store: Store, tm
 def test_another_baseline_starts_its_model_anew_and_keeps_positions(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    Ledger(store.connection, exact=True)
-    store.connection.execute("INSERT INTO labels VALUES (0, 'churn', '1', 0, 0), (1, 'price', '1', 0, 0)")
+    Ledger(store.connection)
+    for rows in (
+        "origins VALUES (0, 'churn', 'v1'), (1, 'price', 'v1')",
+        "predictions VALUES (0, 7, 0, 0, 0, 0, 1, 0), (1, 8, 1, 0, 0, 0, 1, 0)",
+        "labels VALUES (0, '1', 0, 0), (1, '1', 0, 0)",
+        "waiting VALUES (0, 9, 'churn', '1', 0, 0), (1, 10, 'price', '1', 0, 0)",
+    ):
+        store.connection.execute(f"INSERT INTO {rows}")
     commit(store, delta((START, 1)), {"a": 10})
     again = reopened(store, tmp_path, {**LAYOUTS, "churn": Layout(Baseline.from_json(other_baseline(), "other"))})
     assert "churn: the baseline is another one than before" in caplog.text
@@ -227,7 +233,8 @@ def test_another_baseline_starts_its_model_anew_and_keeps_positions(
     assert again.errors("churn", "v1", "records") == {}
     assert again.positions == {"a": 10}
     assert again.totals.accepted == {"prediction": 1}
-    assert again.connection.execute("SELECT model FROM labels").fetchall() == [("price",)]
+    for table in ("predictions", "labels", "waiting"):
+        assert again.connection.execute(f"SELECT seq FROM {table}").fetchall() == [(1,)], table
     again.close()
 
 
@@ -286,7 +293,7 @@ def refused(folder: Path) -> str:
 def test_a_state_of_another_format_is_refused(store: Store, tmp_path: Path) -> None:
     store.connection.execute("UPDATE meta SET value = '99' WHERE name = 'format'")
     store.close()
-    assert "state of format 99, not 2; move the folder away" in refused(tmp_path)
+    assert "state of format 99, not 3; move the folder away" in refused(tmp_path)
 
 
 def test_files_that_are_no_state_are_refused(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ import math
 import os
 import signal
 import time
-from collections import ChainMap
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -157,18 +156,22 @@ class Archiver:
         """Whether all of it is counted and committed, but for a last line that is torn."""
         if not file.is_plain:
             return file.state in self._store.positions
-        _, position = self._reader.reached(file, self._store.positions)
-        if file.size - position > MAX_LINE:
-            return False
+        known = self._reader.reached(file)
+        if known is None or known.shorter or file.size - known.position > MAX_LINE:
+            return False  # what ends before a content that begins alike was compared with in its beginning alone
         with file.open() as stream:
-            stream.seek(position)
+            stream.seek(known.position)
             rest = stream.read(MAX_LINE)
         return b"\n" not in rest and not is_record(rest)
 
     def _unarchived(self, file: LogFile) -> Iterator[tuple[bytes, str, int]]:
         """Slices of whole lines that are not archived yet, with the content's identity and the position after them."""
         try:
-            identity, position = self._reader.reached(file, ChainMap(self._batch.positions, self._book.positions))
+            known = self._reader.reached(file)
+            if known is None:
+                return
+            identity = known.identity
+            position = self._batch.positions.get(identity, self._book.positions.get(identity, 0))
             with file.open() as stream:
                 skip(stream, position)
                 for text in _slices(stream):
@@ -184,7 +187,7 @@ class Archiver:
         if batch.positions:
             written = batch.write(self._folder, self._book.owner, time.time())
             reached = self._store.positions
-            read = {identity: max(end, reached.get(identity, 0)) for identity, end in written.positions.items()}
+            read = {identity: end for identity, end in written.positions.items() if identity not in reached}
             with self._store.transaction():  # if this fails, only the next round can tell whether parts are committed
                 self._book.enter(written.entries, batch.positions)
                 self._store.commit(Delta(), read, 0, self._store.fine)

@@ -27,8 +27,24 @@ from exporter.ingest.ndjson import MAX_LINE
 
 MAX_ROWS = 10_000  # of one request: some megabytes of ours, and more than serving answers at once
 Record = dict[str, Any]
-Events = Callable[[Any], Iterable[Record]]
-"""The records of one decoded line; ValueError, TypeError or LookupError when it is not of the format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """One side of predictions whose other side stands elsewhere: of which model, under which id, and the decoded line.
+
+    `join` makes the records of inputs and outputs; it raises what reading a line may raise.
+    """
+
+    model: str
+    identity: str
+    side: str
+    line: Any
+    join: Callable[[Any, Any], Sequence[Record]]
+
+
+Events = Callable[[Any], Iterable[Record] | Half]
+"""The records of one decoded line, or a half; ValueError, TypeError or LookupError when it is not of the format."""
 
 WRONG = (
     ValueError,
@@ -100,11 +116,12 @@ def _output(output: Any, task: Task) -> Record:
 
 @dataclass(frozen=True, slots=True)
 class Translated:
-    """Lines of ours, the line from 1 that each came from, and the lines refused, with the reason."""
+    """Lines of ours, the line from 1 that each came from, the lines refused with the reason, and halves by line."""
 
     lines: bytes
     origins: tuple[int, ...]
     refused: tuple[tuple[int, str], ...]
+    halves: tuple[tuple[int, Half], ...] = ()
 
 
 class Gathered:
@@ -115,16 +132,21 @@ class Gathered:
         self._lines: list[bytes] = []
         self._origins: list[int] = []
         self._refused: list[tuple[int, str]] = []
+        self._halves: list[tuple[int, Half]] = []
         self._size = 0
 
     def refuse(self, number: int, reason: str) -> None:
         """Line `number` became nothing."""
         self._refused.append((number, reason))
 
-    def add(self, number: int, make: Callable[[], Iterable[Record]]) -> None:
-        """Line `number` becomes the records that `make` returns."""
+    def add(self, number: int, make: Callable[[], Iterable[Record] | Half]) -> None:
+        """Line `number` becomes what `make` returns."""
         try:
-            made = [msgspec.json.encode(record) + b"\n" for record in make()]
+            found = make()
+            if isinstance(found, Half):
+                self._halves.append((number, found))
+                return
+            made = [msgspec.json.encode(record) + b"\n" for record in found]
         except WRONG:
             self.refuse(number, "malformed")
             return
@@ -138,7 +160,7 @@ class Gathered:
 
     def translated(self) -> Translated:
         """All of it."""
-        return Translated(b"".join(self._lines), tuple(self._origins), tuple(self._refused))
+        return Translated(b"".join(self._lines), tuple(self._origins), tuple(self._refused), tuple(self._halves))
 
 
 def translate(text: bytes, events: Events, limit: float = math.inf) -> Translated:
@@ -152,5 +174,5 @@ def translate(text: bytes, events: Events, limit: float = math.inf) -> Translate
     return gathered.translated()
 
 
-def _read(events: Events, line: bytes) -> Iterable[Record]:
+def _read(events: Events, line: bytes) -> Iterable[Record] | Half:
     return events(msgspec.json.decode(line))

@@ -8,9 +8,9 @@ from typing import Any
 from exporter.baseline import Baseline
 from exporter.config import Config, Foreign
 from exporter.formats import azureml, sagemaker
-from exporter.formats.common import Record, Target, Translated, translate
+from exporter.formats.common import Half, Record, Target, Translated, translate
 
-FORMATS: Mapping[str, Callable[[Any, Target], list[Record]]] = {
+FORMATS: Mapping[str, Callable[[Any, Target], list[Record] | Half]] = {
     "sagemaker": sagemaker.records,
     "azureml": azureml.records,
 }

@@ -1,7 +1,7 @@
 """Files of the log as they are found: where, which version of them, what is in them.
 
-A path may be a file, a glob, a directory or an object-store URL. A file is known by its content (the first lines of
-NDJSON, the footer and first bytes of Parquet), never by its name.
+A path may be a file, a glob, a directory or an object-store URL. A file is known by its content (for NDJSON see
+`Contents`; the footer and first bytes of Parquet), never by its name.
 """
 
 import fnmatch

@@ -6,8 +6,11 @@ the old one. The tables live in the exporter's database and commit together with
 which of their rows to look at. For one-shot work all live in memory and hold a hash of the id instead of the id.
 """
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -15,6 +18,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from exporter.ingest.places import Marks, Places
+from exporter.ingest.remembered import (
+    Codes,
+    Numbers,
+    Origins,
+    Remembered,
+    Rows,
+    Structured,
+    arrays,
+    number_array,
+    numbers_of,
+    rows_of,
+)
 from exporter.profile.batch import Outcomes, Predictions, Scored
 from exporter.profile.columns import (
     Column,
@@ -36,49 +51,20 @@ from exporter.profile.columns import (
 # `counted` its first; a label that stood in its prediction has neither.
 _LABEL = "label VARCHAR, labelled DOUBLE, counted DOUBLE"
 _TABLES = {
-    "predictions": "ts DOUBLE, version VARCHAR, cell INTEGER, value DOUBLE, weight DOUBLE, segments BIGINT",
-    "waiting": _LABEL,
+    "origins": "origin INTEGER, model VARCHAR, version VARCHAR",
+    "predictions": "seq BIGINT, code UBIGINT, origin INTEGER, cell INTEGER, ts DOUBLE, value DOUBLE, weight DOUBLE, "
+    "segments BIGINT",
+    "labels": f"seq BIGINT, {_LABEL}",
+    "waiting": f"seq BIGINT, code UBIGINT, model VARCHAR, {_LABEL}",
 }
+# MD5, for it is the same in every version of DuckDB, so that ids need not be kept; half of it tells 5M ids apart but
+# for one chance in a million.
+_CODE = "(coalesce(md5_number(id), 0) & 18446744073709551615)::UBIGINT"
 _COMPARED = (
-    "t.seq, o.label, o.labelled, o.counted, t.label AS old_label, t.labelled AS old_labelled, "
+    "t.seq, o.row, o.label, o.labelled, o.counted, t.label AS old_label, t.labelled AS old_labelled, "
     "t.counted AS old_counted, coalesce(o.label = t.label, false) AS same"
 )
-_LOAD = 1_000_000  # rows whose places are loaded at a time: 16 MB
-
-Codes = NDArray[np.uint64]
-Numbers = NDArray[np.int64]
-Number = TypeVar("Number", np.int64, np.uint64)
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """What an outcome will need to know of predictions, and the labels that they carry themselves."""
-
-    ids: pa.Array
-    version: TextColumn
-    label: Column | None
-    scored: Scored
-
-    @classmethod
-    def of(cls, batch: Predictions, scored: Scored) -> "Remembered":
-        """Of a batch, without its features."""
-        return cls(batch.ids, batch.version, batch.label, scored)
-
-    def table(self) -> pa.Table:
-        """The rows to remember."""
-        segments = self.scored.segments
-        if segments is None:
-            segments = np.zeros(len(self.ids), dtype=np.intp)
-        columns = {
-            "id": self.ids,
-            "ts": float_array(self.scored.ts),
-            "version": text_array(self.version),
-            "cell": index_array(self.scored.cell),
-            "value": float_array(self.scored.value),
-            "weight": float_array(self.scored.weight),
-            "segments": index_array(segments),
-        }
-        return pa.table(columns if self.label is None else columns | {"label": text_array(self.label)})
+_LOAD = 250_000  # rows that are read at a time at the start: 12 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,28 +111,31 @@ class _Index:
 
 
 class Ledger:
-    """Remembers predictions once and settles outcomes; `exact` keeps ids as they are, else 64-bit hashes of them."""
+    """Remembers predictions once and settles outcomes, in the database of a connection and in files of `folder`."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, *, exact: bool = True) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path | None = None) -> None:
         self._connection = connection
-        self._key, kind = ("id", "VARCHAR") if exact else ("hash(id)", "UBIGINT")
-        self._run(f"CREATE TABLE IF NOT EXISTS labels (seq BIGINT, model VARCHAR, {_LABEL})")
         for table, columns in _TABLES.items():
-            start = f"CREATE TABLE IF NOT EXISTS {table} (seq BIGINT, model VARCHAR, key {kind}, code UBIGINT"
-            self._run(f"{start}, {columns})")
-        self._index = {table: self._indexed(table) for table in _TABLES}
+            self._run(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+        origins = connection.execute("SELECT model, version, origin FROM origins ORDER BY origin").fetchall()
+        self._origins = Origins({(model, version): origin for model, version, origin in origins})
+        self._rows = Rows(folder)
+        self._index = {table: self._indexed(table) for table in ("predictions", "waiting")}
         self._labelled = Marks(_integers(self._table("SELECT seq FROM labels"), "seq"))
+        self._hashed: tuple[str, pa.Array, Codes] | None = None
 
     def fresh(self, model: str, batch: Predictions) -> Mask:
         """True for the rows not remembered yet, and for rows without an id."""
         fresh = np.ones(batch.rows, dtype=bool)
         if _anonymous(batch.ids):
             return fresh
-        codes, named = self._codes(model, batch.ids), np.flatnonzero(~any_of(null_mask(batch.ids), batch.rows))
-        fresh[named] = False
-        fresh[named[np.unique(codes[named], return_index=True)[1]]] = True
-        if (known := self._matches("predictions", pa.table({"code": _unsigned_array(codes)}), "o.row")) is not None:
-            fresh[np.intersect1d(_integers(known, "row"), named)] = False
+        codes, named = self._codes(model, batch.ids), _named(batch.ids)
+        ordered = np.sort(codes[named])
+        if (ordered[1:] == ordered[:-1]).any():
+            fresh[named] = False
+            fresh[named[np.unique(codes[named], return_index=True)[1]]] = True
+        known, _, _ = self._remembered(codes)
+        fresh[np.intersect1d(known, named)] = False
         return fresh
 
     def remember(self, model: str, batch: Predictions, scored: Scored) -> Settlement:
@@ -156,9 +145,9 @@ class Ledger:
     def settle(self, model: str, outcomes: Outcomes) -> Settlement:
         """What `outcomes` settle and correct; those without their prediction wait for it."""
         label, ts, codes = text_array(outcomes.label), float_array(outcomes.ts), self._codes(model, outcomes.ids)
-        columns = {"id": outcomes.ids, "code": _unsigned_array(codes), "label": label, "labelled": ts, "counted": ts}
+        columns = {"code": number_array(codes), "label": label, "labelled": ts, "counted": ts}
         rows, repeated, superseded = _newest(codes, outcomes)
-        settled, left = self._settle(model, _rows(pa.table(columns), rows))
+        settled, left = self._settle(_rows(pa.table(columns), rows))
         again, older = self._wait(model, left)
         repeated, superseded = repeated + settled.repeated + again, superseded + settled.superseded + older
         return Settlement(settled.first, settled.corrected, settled.replaced, repeated, superseded)
@@ -168,53 +157,72 @@ class Ledger:
         orphans = int(self._one("SELECT count(*) FROM waiting WHERE labelled < $before", before=before))
         self._run("DELETE FROM labels WHERE seq IN (SELECT seq FROM predictions WHERE ts < $before)", before=before)
         for table, time in (("predictions", "ts"), ("waiting", "labelled")):
-            self._run(f"DELETE FROM {table} WHERE {time} < $before", before=before)
             index = self._index[table]
-            index.places.forget(int(self._one(f"SELECT coalesce(min(seq), {index.upcoming}) FROM {table}")))
+            gone = self._table(f"SELECT seq FROM {table} WHERE {time} < $before", before=before)
+            index.places.drop(_integers(gone, "seq"))
+            self._run(f"DELETE FROM {table} WHERE {time} < $before", before=before)
+            first = int(self._one(f"SELECT coalesce(min(seq), {index.upcoming}) FROM {table}"))
+            index.places.forget(first)
+            if table == "predictions":
+                self._rows.forget(first)
         return orphans
 
-    def _remember(self, model: str, rows: Remembered) -> Settlement:
-        codes, named = self._codes(model, rows.ids), np.flatnonzero(~any_of(null_mask(rows.ids), len(rows.ids)))
-        table = rows.table().append_column("code", _unsigned_array(codes))
-        seq = self._insert("predictions", model, _rows(table, named), "ts, version, cell, value, weight, segments")
-        if rows.label is not None:
-            carried = np.flatnonzero(~absent(rows.label)[named])
-            self._label(model, seq[carried], combined(table["label"]).take(index_array(named[carried])))
-        waited = self._matches("waiting", table.select(["code"]), "o.code, t.seq, t.label, t.labelled, t.counted")
+    def _remember(self, model: str, batch: Remembered) -> Settlement:
+        codes, named = self._codes(model, batch.ids), _named(batch.ids)
+        origin, new = self._origins.of(model, batch.version)
+        for (owner, version), number in new.items():
+            self._run("INSERT INTO origins VALUES ($n, $model, $version)", n=number, model=owner, version=version)
+        kept = batch.rows(codes, origin)
+        kept = kept if len(named) == len(kept) else kept[named]
+        seq = self._insert("predictions", kept["code"], arrays(kept))
+        self._rows.put(seq, kept)
+        if batch.label is not None:
+            carried = np.flatnonzero(~absent(batch.label)[named])
+            self._label(seq[carried], text_array(batch.label).take(index_array(named[carried])))
+        waited = self._waiting(codes, None, "o.code, t.seq, t.label, t.labelled, t.counted")
         if waited is None:
             return Settlement()
         self._connection.register("taken", waited)
         self._run("DELETE FROM waiting WHERE seq IN (SELECT seq FROM taken)")
-        return self._settle(model, waited.drop_columns("seq"))[0]
+        return self._settle(waited.drop_columns("seq"))[0]
 
-    def _settle(self, model: str, offer: pa.Table) -> tuple[Settlement, pa.Table]:
+    def _settle(self, offer: pa.Table) -> tuple[Settlement, pa.Table]:
         """What one outcome for each id changes, and those without a prediction."""
-        columns = "o.row, t.seq, t.cell, t.value, t.ts, t.weight, t.segments, t.version, o.label, o.labelled, o.counted"
-        found = self._matches("predictions", offer, columns)
-        if found is None:
+        rows, seq, found = self._remembered(_unsigned(offer, "code"))
+        if len(rows) == 0:
             return Settlement(), offer
         left = np.ones(offer.num_rows, dtype=bool)
-        left[_integers(found, "row")] = False
-        known = self._labelled.of(_integers(found, "seq"))
-        first = _rows(found, np.flatnonzero(~known))
-        self._label(
-            model, _integers(first, "seq"), *(combined(first[name]) for name in ("label", "labelled", "counted"))
-        )
-        changed = self._corrected(_rows(found, np.flatnonzero(known))) if known.any() else Settlement()
-        settled = _settled(first, "label", "counted") if first.num_rows else None
+        left[rows] = False
+        offered, known = offer.take(index_array(rows)), self._labelled.of(seq)
+        new = np.flatnonzero(~known)
+        first = _rows(offered, new)
+        self._label(seq[new], *(combined(first[name]) for name in ("label", "labelled", "counted")))
+        old = np.flatnonzero(known)
+        changed = self._corrected(_rows(offered, old), seq[old], found[old]) if len(old) else Settlement()
+        settled = self._settled(found[new], first, "label", "counted") if len(new) else None
         both = Settlement(settled, changed.corrected, changed.replaced, changed.repeated, changed.superseded)
         return both, _rows(offer, np.flatnonzero(left))
 
-    def _corrected(self, found: pa.Table) -> Settlement:
+    def _corrected(self, offered: pa.Table, seq: Numbers, found: Structured) -> Settlement:
         """What outcomes change whose predictions have a label."""
-        self._connection.register("offer", found)
-        columns = f"{_COMPARED}, o.cell, o.value, o.ts, o.weight, o.segments, o.version"
-        compared = self._table(f"SELECT {columns} FROM offer o JOIN labels t ON t.seq = o.seq")
+        numbered = offered.append_column("row", index_array(np.arange(len(seq)))).append_column("seq", index_array(seq))
+        self._connection.register("offer", numbered)
+        compared = self._table(f"SELECT {_COMPARED} FROM offer o JOIN labels t ON t.seq = o.seq")
         changes, same = self._replace("labels", compared)
         changed = _rows(compared, np.flatnonzero(changes))
-        now, before = (_settled(changed, f"{when}label", f"{when}counted") for when in ("", "old_"))
+        rows = found[_integers(changed, "row")]
+        now, before = (self._settled(rows, changed, f"{when}label", f"{when}counted") for when in ("", "old_"))
         counts = int(np.count_nonzero(same)), int(np.count_nonzero(~changes & ~same))
         return Settlement(None, now, before, *counts) if changes.any() else Settlement(None, None, None, *counts)
+
+    def _settled(self, rows: Structured, offer: pa.Table, label: str, counted: str) -> Settled:
+        """Predictions with one of their labels."""
+        value, ts, weight = (np.ascontiguousarray(rows[name]) for name in ("value", "ts", "weight"))
+        cell, segments = (rows[name].astype(np.intp) for name in ("cell", "segments"))
+        scored = Scored(cell, value, ts, weight, segments)
+        since = numeric_column(combined(offer[counted])).or_nan()
+        return Settled(scored, self._origins.versions(rows), text_column(combined(offer[label])),
+                       np.maximum(since - ts, 0.0))  # fmt: skip
 
     def _replace(self, table: str, compared: pa.Table) -> tuple[Mask, Mask]:
         """Write what is newer than it was; masks of the labels that change, and of those that are as they were."""
@@ -235,69 +243,82 @@ class Ledger:
     def _wait(self, model: str, offer: pa.Table) -> tuple[int, int]:
         """Keep outcomes without a prediction; how many of them say what waits already, and something older."""
         repeated = superseded = 0
-        found = self._matches("waiting", offer, f"o.row, {_COMPARED}")
+        found = self._waiting(_unsigned(offer, "code"), offer, f"{_COMPARED}")
         if found is not None:
             changes, same = self._replace("waiting", found)
             repeated, superseded = int(np.count_nonzero(same)), int(np.count_nonzero(~changes & ~same))
             left = np.ones(offer.num_rows, dtype=bool)
             left[_integers(found, "row")] = False
             offer = _rows(offer, np.flatnonzero(left))
-        self._insert("waiting", model, offer, "label, labelled, counted")
+        values = dict(zip(offer.column_names, offer.columns, strict=True))
+        self._insert("waiting", _unsigned(offer, "code"), values, model=model)
         return repeated, superseded
 
-    def _insert(self, table: str, model: str, rows: pa.Table, columns: str) -> Numbers:
-        """Append rows, all with an id and its code; their numbers."""
+    def _insert(self, table: str, codes: Codes, columns: Mapping[str, Any], **same: str) -> Numbers:
+        """Append rows of such columns, all with an id's code; their numbers."""
         index = self._index[table]
-        seq = index.upcoming + np.arange(rows.num_rows)
+        seq = index.upcoming + np.arange(len(codes))
         if len(seq):
             index.upcoming += len(seq)
-            index.places.add(_unsigned(rows, "code"), seq)
-            self._connection.register("offer", rows.append_column("seq", index_array(seq)))
-            self._run(f"INSERT INTO {table} SELECT seq, $model, {self._key}, code, {columns} FROM offer", model=model)
+            index.places.add(codes, seq)
+            self._connection.register("offer", pa.table({"seq": index_array(seq), **columns}))
+            values = "".join(f", ${name} AS {name}" for name in same)
+            self._run(f"INSERT INTO {table} BY NAME SELECT *{values} FROM offer", **same)
         return seq
 
-    def _label(self, model: str, seq: Numbers, label: pa.Array, *times: pa.Array) -> None:
+    def _label(self, seq: Numbers, label: pa.Array, *times: pa.Array) -> None:
         """Note the first label of predictions, with its time where it came later than they."""
         if len(seq) == 0:
             return
         self._labelled.add(seq)
         columns = {"seq": index_array(seq), "label": label, **dict(zip(("labelled", "counted"), times, strict=False))}
         self._connection.register("offer", pa.table(columns))
-        known = "labelled, counted" if times else "NULL, NULL"
-        self._run(f"INSERT INTO labels SELECT seq, $model, label, {known} FROM offer", model=model)
+        self._run("INSERT INTO labels BY NAME SELECT * FROM offer")
 
-    def _matches(self, table: str, offer: pa.Table, columns: str) -> pa.Table | None:
-        """The `columns` of rows `t` of a table that have the code of a row `o` of `offer`; None when there are none."""
-        rows, places = self._index[table].places.find(_unsigned(offer, "code"))
+    def _remembered(self, codes: Codes) -> tuple[Numbers, Numbers, Structured]:
+        """Which of `codes` are those of predictions, their numbers, and what is kept of them."""
+        rows, seq = self._index["predictions"].places.find(codes)
+        found = self._rows.take(seq)
+        alike = found["code"] == codes[rows]
+        return (rows, seq, found) if alike.all() else (rows[alike], seq[alike], found[alike])
+
+    def _waiting(self, codes: Codes, offer: pa.Table | None, columns: str) -> pa.Table | None:
+        """The `columns` of outcomes `t` that wait under the code of a row `o` of `offer`; None when there are none."""
+        rows, places = self._index["waiting"].places.find(codes)
         if len(rows) == 0:
             return None
-        candidates = offer.take(index_array(rows))
-        for name, numbers in (("row", rows), ("seq", places)):
-            candidates = candidates.append_column(name, index_array(numbers))
-        self._connection.register("candidates", candidates)
+        candidates = {"code": number_array(codes[rows]), "row": index_array(rows), "seq": index_array(places)}
+        if offer is not None:
+            candidates |= {name: offer[name].take(index_array(rows)) for name in ("label", "labelled", "counted")}
+        self._connection.register("candidates", pa.table(candidates))
         # Codes are compared behind the join: as a second condition they keep DuckDB from passing over rows by `seq`.
         found = self._table(
-            f"SELECT {columns}, t.code = o.code AS alike FROM candidates o JOIN {table} t ON t.seq = o.seq"
+            f"SELECT {columns}, t.code = o.code AS alike FROM candidates o JOIN waiting t ON t.seq = o.seq"
         )
         found = _rows(found, np.flatnonzero(numeric_column(combined(found["alike"])).values))
         return found.drop_columns("alike") if found.num_rows else None
 
     def _indexed(self, table: str) -> _Index:
-        """The places of a table's rows, whose codes are made anew where another DuckDB hashed otherwise."""
-        self._run(f"UPDATE {table} SET code = hash(key, model) WHERE code != hash(key, model)")
+        """The places of a table's rows, and the rows of predictions."""
         first = int(self._one(f"SELECT coalesce(min(seq), 0) FROM {table}"))
-        index = _Index(Places(first=first), first)
-        query = self._connection.sql(f"SELECT seq, code FROM {table} ORDER BY seq")
+        index, columns = _Index(Places(first=first), first), "*" if table == "predictions" else "seq, code"
+        query = self._connection.sql(f"SELECT {columns} FROM {table} ORDER BY seq")
         make = query.to_arrow_reader if hasattr(query, "to_arrow_reader") else query.fetch_arrow_reader
         for batch in make(_LOAD):
             seq = _integers(batch, "seq")
             index.places.add(_unsigned(batch, "code"), seq)
             index.upcoming = int(seq[-1]) + 1
+            if table == "predictions":
+                self._rows.put(seq, rows_of(batch))
         return index
 
     def _codes(self, model: str, ids: pa.Array) -> Codes:
-        self._connection.register("offer", pa.table({"id": ids}))
-        return _unsigned(self._table(f"SELECT hash({self._key}, $model) AS code FROM offer", model=model), "code")
+        """A code for each id; those of the last batch are known still."""
+        if self._hashed is None or self._hashed[0] != model or self._hashed[1] is not ids:
+            self._connection.register("offer", pa.table({"id": ids}))
+            owner = np.frombuffer(hashlib.md5(model.encode(), usedforsecurity=False).digest()[:8], np.uint64)
+            self._hashed = model, ids, _unsigned(self._table(f"SELECT {_CODE} AS code FROM offer"), "code") ^ owner
+        return self._hashed[2]
 
     def _table(self, query: str, **values: Any) -> pa.Table:
         relation = self._connection.sql(query, params=values or None)
@@ -311,12 +332,26 @@ class Ledger:
         return row[0]
 
 
+def forget_model(connection: duckdb.DuckDBPyConnection, model: str) -> None:
+    """Forget all that is remembered of a model, in a database whose ledger is not open."""
+    for table, columns in _TABLES.items():
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
+    own = "(SELECT origin FROM origins WHERE model = $model)"
+    for rows in (
+        f"labels WHERE seq IN (SELECT seq FROM predictions WHERE origin IN {own})",
+        f"predictions WHERE origin IN {own}",
+        "waiting WHERE model = $model",
+    ):
+        connection.execute(f"DELETE FROM {rows}", {"model": model})
+
+
 def _newest(codes: Codes, outcomes: Outcomes) -> tuple[Numbers, int, int]:
     """The rows of the outcome that counts of each id; how many others say the same, and something else."""
+    ordered = np.sort(codes)
+    if (ordered[1:] != ordered[:-1]).all():
+        return np.arange(len(codes)), 0, 0
     order = np.lexsort((outcomes.ts, codes))  # stable: of equally new ones the last to arrive comes last
     last = np.append(codes[order][1:] != codes[order][:-1], True)
-    if last.all():
-        return np.arange(len(codes)), 0, 0
     ends = np.flatnonzero(last)
     counting = order[ends[np.searchsorted(ends, np.arange(len(order)))]]
     label = outcomes.label
@@ -330,31 +365,17 @@ def _rows(table: pa.Table, rows: Numbers) -> pa.Table:
     return table if len(rows) == table.num_rows else table.take(index_array(rows))
 
 
-def _settled(found: pa.Table, label: str, counted: str) -> Settled:
-    """The found predictions with one of their labels."""
-    names = ("value", "ts", "weight", counted)
-    value, ts, weight, since = (numeric_column(combined(found[name])).or_nan() for name in names)
-    cell, segments = (_integers(found, name).astype(np.intp) for name in ("cell", "segments"))
-    scored = Scored(cell, value, ts, weight, segments)
-    version, text = text_column(combined(found["version"])), text_column(combined(found[label]))
-    return Settled(scored, version, text, np.maximum(since - ts, 0.0))
-
-
 def _integers(found: pa.Table | pa.RecordBatch, name: str) -> Numbers:
-    return _values(combined(found[name]).cast(pa.int64()), np.int64)
+    numbers: Numbers = numbers_of(combined(found[name]).cast(pa.int64()))
+    return numbers
 
 
 def _unsigned(found: pa.Table | pa.RecordBatch, name: str) -> Codes:
-    return _values(combined(found[name]), np.uint64)
+    return numbers_of(combined(found[name]))
 
 
-def _unsigned_array(values: Codes) -> pa.Array:
-    return pa.Array.from_buffers(pa.uint64(), len(values), [None, pa.py_buffer(values)])
-
-
-def _values(array: pa.Array, kind: type[Number]) -> NDArray[Number]:
-    """The numbers of an array without nulls."""
-    return np.frombuffer(array.buffers()[1] or b"", dtype=kind, count=len(array), offset=8 * array.offset)
+def _named(ids: pa.Array) -> Numbers:
+    return np.flatnonzero(~any_of(null_mask(ids), len(ids)))
 
 
 def _anonymous(ids: pa.Array | None) -> bool:

@@ -60,6 +60,15 @@ class Places:
                 at = at + 1
         return np.concatenate(rows), np.concatenate(places)
 
+    def drop(self, places: Numbers) -> None:
+        """Forget these places."""
+        if len(places) == 0:
+            return
+        gone = np.zeros(int(places.max()) - self._first + 2, dtype=bool)  # the last one stands for all behind
+        gone[places - self._first] = True
+        kept = (run[~gone[np.minimum(run & _PLACE, np.uint64(len(gone) - 1))]] for run in self._runs)
+        self._runs = [run for run in kept if len(run)]
+
     def forget(self, first: int) -> None:
         """Forget the places before `first`."""
         if first <= self._first:

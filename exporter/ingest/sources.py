@@ -12,16 +12,17 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import IO, Any, TypeVar
 
 from exporter.errors import DataError
-from exporter.formats.common import Translated
+from exporter.formats.common import Half, Translated
 from exporter.ingest.blocks import Blocks
-from exporter.ingest.files import UNREADABLE, LogFile, content_identity, find_files, parquet_identity
-from exporter.ingest.lines import after_newline, end_of_lines, is_record, read_block, skip
+from exporter.ingest.contents import SPAN, Contents, Known, Trail
+from exporter.ingest.files import UNREADABLE, LogFile, find_files, parquet_identity
+from exporter.ingest.lines import after_newline, end_of_lines, read_block, skip
 from exporter.ingest.ndjson import MAX_LINE
 from exporter.ingest.parquet import ParquetReader
 from exporter.ingest.records import Records
@@ -46,6 +47,10 @@ class Piece:
     size: int
     path: str = ""
     """The file's name, where the log is followed."""
+    trace: bytes = b""
+    """Of what stands before the position, in NDJSON that is read in blocks (`Trail`)."""
+    halves: tuple[Half, ...] = ()
+    """Sides of predictions whose other sides stand elsewhere."""
 
 
 @dataclass
@@ -55,6 +60,11 @@ class Handle:
     stream: IO[bytes]
     path: str
     active: float
+
+    def rewound(self) -> IO[bytes]:
+        """The stream at its start."""
+        self.stream.seek(0)
+        return self.stream
 
     @property
     def is_quiet(self) -> bool:
@@ -71,6 +81,8 @@ class LogReader:
     only_model: str | None
     positions: dict[str, int] = field(default_factory=dict)
     """By identity; where the last committed piece ended."""
+    traces: dict[str, bytes] = field(default_factory=dict)
+    """By identity; what stands before that position (`Trail`)."""
     follow: bool = True
     """False for one-shot work: a last line without its newline counts as a line."""
     handles: dict[Inode, Handle] = field(default_factory=dict)
@@ -81,7 +93,7 @@ class LogReader:
     def __post_init__(self) -> None:
         self._blocks = Blocks(self.schema)
         self._parquet = ParquetReader(self.schema, self.only_model)
-        self._reached: dict[str, int] = {}
+        self._contents = Contents(self.positions, self.traces)
         self._seen: dict[str, tuple[int, ...]] = {}
         self._refused: dict[str, str] = {}
         self._behind: dict[str, int] = {}
@@ -112,19 +124,35 @@ class LogReader:
         DataError when it cannot be read; `duckdb.Error` at a line that is not as it should be.
         """
         with _readable(file):
-            identity, _ = self._identity(file)
+            identity = self._begun(file)
             parts = self._parquet.parts(file.path) if file.is_parquet else self._blocks.bulk.stream(file.path)
             for place, part in enumerate(parts):
                 yield partial(_made, file, part, identity, 0 if place else file.size)
-        self._reached[identity] = file.size
+        self._took(file, identity)
 
     def salvage(self, file: LogFile) -> Iterator[Callable[[], Piece]]:
         """As `stream`, passing over bad lines; `duckdb.Error` when that fails, with the file to be read in blocks."""
         with _readable(file):
-            identity, _ = self._identity(file)
+            identity = self._begun(file)
             for place, (records, rejected) in enumerate(self._blocks.salvage.stream(file.path)):
                 yield given(Piece(records, rejected, identity, 0, 0 if place else file.size))
-        self._reached[identity] = file.size
+        self._took(file, identity)
+
+    def _begun(self, file: LogFile) -> str:
+        """What a file is known by that is read whole."""
+        if file.is_parquet:
+            return parquet_identity(file)
+        known = self._found(file)
+        return known.identity if known else ""
+
+    def _took(self, file: LogFile, identity: str) -> None:
+        """Note that a file was read whole; of NDJSON its beginning is enough to know a copy by."""
+        if file.is_parquet:
+            self._contents.reach(identity, file.size)
+            return
+        with file.open() as stream:
+            trail, _ = Trail.of(stream, SPAN)
+        self._contents.reach(identity, len(trail.head), trail.trace)
 
     def read(self, file: LogFile) -> Iterator[Piece]:
         """What is new in one file; DataError when it cannot be read, after what could be."""
@@ -136,23 +164,22 @@ class LogReader:
     def knows(self, file: LogFile) -> bool:
         """Whether some of a local file's content was read, under this name or another; DataError as in `read`."""
         with _readable(file):
-            return self._identity(file)[1] > 0
+            if file.is_parquet:
+                return self._contents.position(parquet_identity(file)) > 0
+            known = self._found(file)
+            return known is not None and known.position > 0
 
-    def _identity(self, file: LogFile) -> tuple[str, int]:
-        if file.is_parquet:
-            identity = parquet_identity(file)
-            return identity, self._position(identity)
-        with file.open() as stream:
-            return self._known(stream, torn=True) or ("", 0)
+    def reached(self, file: LogFile) -> Known | None:
+        """What a file of NDJSON is known by, and how far that is committed; OSError and the like."""
+        return self._found(file, committed=True)
 
-    def reached(self, file: LogFile, positions: Mapping[str, int]) -> tuple[str, int]:
-        """What a file of NDJSON is known by, and how far `positions` say it was taken; OSError and the like."""
-        with file.open() as stream:
-            return self._known(stream, torn=True, positions=positions) or ("", 0)
+    def _found(self, file: LogFile, *, committed: bool = False) -> Known | None:
+        with ExitStack() as opened:
+            return self._contents.find(lambda: opened.enter_context(file.open()), torn=True, committed=committed)
 
     def forget(self) -> None:
         """Go back to the committed positions, after a commit that failed."""
-        self._reached.clear()
+        self._contents.forget()
         self._seen.clear()
 
     def release(self, path: str, identities: Sequence[str]) -> None:
@@ -165,7 +192,7 @@ class LogReader:
             for inode in [inode for inode, handle in self.handles.items() if handle.path == path]:
                 self.handles.pop(inode).stream.close()
             for identity in identities:
-                self._reached.pop(identity, None)
+                self._contents.forget(identity)
 
     def close(self) -> None:
         """Let go of all files."""
@@ -234,14 +261,13 @@ class LogReader:
 
     def _advance(self, handle: Handle, *, torn: bool) -> Iterator[Piece]:
         """What is new behind a handle; leaves it at the position reached. The content is looked at every time."""
-        handle.stream.seek(0)
-        known = self._known(handle.stream, torn=torn)
+        known = self._contents.find(handle.rewound, torn=torn)
         if known is None:
             handle.stream.seek(0)
             return
-        identity, position = known
+        position = known.position
         handle.stream.seek(max(position - 1, 0))
-        for piece in self._pieces(identity, position, handle.stream, handle.path, torn=torn):
+        for piece in self._pieces(known, handle.stream, handle.path, torn=torn):
             handle.active, position = time.monotonic(), piece.position
             yield piece
         handle.stream.seek(position)
@@ -271,51 +297,28 @@ class LogReader:
     def _row_groups(self, file: LogFile) -> Iterator[Piece]:
         identity = parquet_identity(file)
         source: Any = file.path if file.filesystem is None else file.raw()
-        first = self._position(identity)
+        first = self._contents.position(identity)
         for group, records in self._parquet.row_groups(source, first):
-            self._reached[identity] = group + 1
+            self._contents.reach(identity, group + 1)
             yield Piece((records,), Counter(), identity, group + 1, file.size if group == first else 0)
 
     def _unpacked(self, file: LogFile) -> Iterator[Piece]:
-        with file.open() as stream:
-            known = self._known(stream, torn=True)
-        if known is None:
+        known = self._found(file)
+        if known is None or known.shorter:
             return
         with file.open() as stream:
-            skip(stream, known[1] - 1)
-            yield from self._pieces(*known, stream, file.path, torn=True)
+            skip(stream, known.position - 1)
+            yield from self._pieces(known, stream, file.path, torn=True)
 
     # Lines.
 
-    def _position(self, identity: str, otherwise: int = 0) -> int:
-        return self._reached.get(identity, self.positions.get(identity, otherwise))
-
-    def _known(
-        self, stream: IO[bytes], *, torn: bool, positions: Mapping[str, int] | None = None
-    ) -> tuple[str, int] | None:
-        """What the content is known by, and the position reached in it; None while its first line is not complete.
-
-        The first line alone counts until there is a second one: logs of replicas may begin alike. `torn` takes lines
-        without a newline for complete. The position is this reader's, or that of `positions`.
-        """
-        position = self._position if positions is None else positions.get
-        first = stream.readline(MAX_LINE)
-        ended = first.endswith(b"\n")
-        if not first or not (ended or torn or len(first) == MAX_LINE or is_record(first)):
-            return None
-        alone = content_identity(first)
-        second = stream.readline(MAX_LINE) if ended else b""
-        if not second or not (second.endswith(b"\n") or torn):
-            return alone, position(alone, 0)
-        identity = content_identity(first + second)
-        return identity, position(identity, position(alone, 0))
-
-    def _pieces(self, identity: str, position: int, stream: IO[bytes], path: str, *, torn: bool) -> Iterator[Piece]:
-        """A block of lines at a time from a stream that stands one byte before `position`.
+    def _pieces(self, known: Known, stream: IO[bytes], path: str, *, torn: bool) -> Iterator[Piece]:
+        """A block of lines at a time from a stream that stands one byte before the position.
 
         A position inside a line means that the line was too long, or ended the file without a newline: what is left
         of it is passed over. `torn` takes a last line that lacks its newline, whatever is in it.
         """
+        identity, position, trail = known.identity, known.position, known.trail
         skipping = position > 0 and stream.read(1) != b"\n"
         rest, ended, fault = b"", False, None
         while not ended:
@@ -328,21 +331,27 @@ class LogReader:
             rest = block[taken:]
             if taken:
                 position += taken
-                self._reached[identity] = position
-                records, rejected = self._parse(block, start, end, self._translated.get(path))
+                trail.add(block[:taken])
+                self._contents.reach(identity, position, trail.trace)
+                records, rejected, halves = self._parse(block, start, end, self._translated.get(path))
                 rejected["oversized"] += oversized
-                yield Piece(records, +rejected, identity, position, taken)
+                yield Piece(records, +rejected, identity, position, taken, trace=trail.trace, halves=halves)
         if fault is not None:
             raise fault
 
     def _parse(
         self, block: bytes, start: int, end: int, translate: Callable[[bytes], Translated] | None
-    ) -> tuple[tuple[Records, ...], Counter[str]]:
+    ) -> tuple[tuple[Records, ...], Counter[str], tuple[Half, ...]]:
         if translate is None:
-            return self._blocks.read(block, start, end)
+            return *self._blocks.read(block, start, end), ()
         translated = translate(block[start:end])
-        ours, rejected = self._blocks.read(translated.lines, 0, len(translated.lines))
-        return ours, rejected + Counter(reason for _, reason in translated.refused)
+        ours, rejected = self.parse(translated.lines)
+        refused = Counter(reason for _, reason in translated.refused)
+        return ours, rejected + refused, tuple(half for _, half in translated.halves)
+
+    def parse(self, lines: bytes) -> tuple[tuple[Records, ...], Counter[str]]:
+        """The records of whole lines of ours, and how many were refused, by reason."""
+        return self._blocks.read(lines, 0, len(lines))
 
 
 @contextmanager

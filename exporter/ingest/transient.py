@@ -6,16 +6,17 @@ from contextlib import contextmanager
 import duckdb
 import numpy as np
 
-from exporter.ingest.ledger import Ledger, Remembered, Settlement
+from exporter.ingest.ledger import Ledger, Settlement
+from exporter.ingest.remembered import Origins, Remembered
 from exporter.profile.batch import Outcomes, Predictions
 from exporter.profile.columns import Mask
 
 
 class TransientLedger(Ledger):
-    """Lives in memory, holds hashes of ids, and takes predictions whose repeats were dropped before (`SeenIds`)."""
+    """Lives in memory and a temporary file, and takes predictions whose repeats were dropped before (`SeenIds`)."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        super().__init__(connection, exact=False)
+        super().__init__(connection)
         self._held: list[tuple[str, Remembered]] = []
         self._settles = False
 
@@ -23,6 +24,7 @@ class TransientLedger(Ledger):
     def trial(self) -> Iterator[None]:
         """All that is remembered within stays only if nothing is raised."""
         held, settles = list(self._held), self._settles
+        origins = Origins(dict(self._origins.known))
         index, labelled = {table: of.copy() for table, of in self._index.items()}, self._labelled.copy()
         self._run("BEGIN")
         try:
@@ -30,6 +32,7 @@ class TransientLedger(Ledger):
         except BaseException:
             self._run("ROLLBACK")
             self._held, self._settles, self._index, self._labelled = held, settles, index, labelled
+            self._origins = origins
             raise
         self._run("COMMIT")
 

@@ -50,7 +50,8 @@ class Rules:
         """As `judge`, with the numbers of the lines that ours came from; one with several bad records is named once."""
         verdict = self.judge(translated.lines, now)
         refused = {translated.origins[number - 1]: reason for number, reason in verdict.refused}
-        return Verdict(verdict.kept, verdict.records, tuple(sorted((refused | dict(translated.refused)).items())))
+        refused |= dict(translated.refused) | {number: "half_record" for number, _ in translated.halves}
+        return Verdict(verdict.kept, verdict.records, tuple(sorted(refused.items())))
 
     def _judge(self, chunk: bytes, latest: float) -> tuple[int, dict[int, str]]:
         """How many records a chunk holds, and the reasons to refuse lines, by number from 0."""

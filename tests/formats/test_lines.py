@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.config import Model, Task
 from exporter.formats import azureml, sagemaker
-from exporter.formats.common import Record, Target, translate
+from exporter.formats.common import Half, Record, Target, translate
 
 HOUSING = ("crim", "zn", "indus")
 
@@ -101,7 +101,9 @@ def test_the_joined_collection_becomes_a_record_for_each_row() -> None:
 
 def test_several_outputs_are_told_apart_by_name_and_the_version_is_theirs() -> None:
     line = collected([{"crim": 1, "probability": 0.75, "prediction": 1, "other": 2}], modelversion="3")
-    [record] = azureml.records(line, target("binary"))
+    found = azureml.records(line, target("binary"))
+    assert isinstance(found, list)
+    [record] = found
     assert (record["score"], record["prediction"], record["version"]) == (0.75, 1, "3")
 
 
@@ -121,7 +123,47 @@ def test_a_line_that_is_not_of_the_format_costs_itself_alone(broken: str) -> Non
 
 
 def test_another_collection_is_refused() -> None:
-    line = json.dumps(collected([{"crim": 1}], type="azureml.inference.model_inputs")).encode()
+    line = json.dumps(collected([{"crim": 1}], type="azureml.inference.my_own")).encode()
+    assert translate(line, lambda one: azureml.records(one, target())).refused == ((1, "malformed"),)
+
+
+def test_rows_may_bring_an_id_of_their_own() -> None:
+    rows: list[Record] = [{"crim": 1, "correlationid": "a", "price": 2}, {"crim": 2, "correlationid": "b", "price": 3}]
+    found = azureml.records(collected(rows), target())
+    assert isinstance(found, list)
+    assert [(record["id"], record["features"], record["prediction"]) for record in found] == [
+        ("a", {"crim": 1}, 2), ("b", {"crim": 2}, 3)
+    ]  # fmt: skip
+
+
+def halves(inputs: list[Record], outputs: list[Record]) -> tuple[Half, Half]:
+    made = [
+        azureml.records(collected(rows, type=f"azureml.inference.model_{side}"), target())
+        for side, rows in (("inputs", inputs), ("outputs", outputs))
+    ]
+    assert isinstance(made[0], Half)
+    assert isinstance(made[1], Half)
+    return made[0], made[1]
+
+
+def test_two_collections_are_halves_that_make_what_the_joined_one_does() -> None:
+    inputs: list[Record] = [{"crim": 1.5, "zn": 2, "indus": 3}, {"crim": 1, "zn": None, "indus": 3}]
+    outputs: list[Record] = [{"0": 20.5}, {"0": 21}]
+    mine, other = halves(inputs, outputs)
+    assert (mine.model, mine.identity, mine.side, other.side) == ("m", "3711655d", "inputs", "outputs")
+    both: list[Record] = [{**given, "price": got["0"]} for given, got in zip(inputs, outputs, strict=True)]
+    assert mine.join(mine.line, other.line) == azureml.records(collected(both), target())
+
+
+def test_halves_of_unlike_length_make_no_records() -> None:
+    mine, other = halves([{"crim": 1}], [{"0": 1}, {"0": 2}])
+    with pytest.raises(ValueError, match="1 inputs and 2 outputs"):
+        mine.join(mine.line, other.line)
+
+
+@pytest.mark.parametrize("wrong", [{"correlationid": None}, {"data": "https://blob/raw"}])
+def test_a_half_without_an_id_or_rows_is_refused(wrong: Record) -> None:
+    line = json.dumps(collected([{"crim": 1}], type="azureml.inference.model_inputs") | wrong).encode()
     assert translate(line, lambda one: azureml.records(one, target())).refused == ((1, "malformed"),)
 
 

@@ -24,9 +24,10 @@ class Follower:
 
     made: ClassVar[list["Follower"]] = []
 
-    def __init__(self, *paths: Path | str, positions: dict[str, int] | None = None) -> None:
+    def __init__(self, *paths: Path | str, positions: dict[str, int] | None = None,
+                 traces: dict[str, bytes] | None = None) -> None:  # fmt: skip
         self.made.append(self)
-        self.reader = LogReader([str(path) for path in paths], SCHEMA, "churn", positions or {})
+        self.reader = LogReader([str(path) for path in paths], SCHEMA, "churn", positions or {}, traces or {})
         self.rejected = Counter[str]()
 
     def poll(self) -> list[str]:
@@ -36,12 +37,13 @@ class Follower:
             ids += [str(value) for records in piece.records for value in records.ids.to_pylist()]
             self.rejected += piece.rejected
             self.reader.positions[piece.identity] = piece.position
+            self.reader.traces[piece.identity] = piece.trace
         return ids
 
     def restarted(self) -> "Follower":
         """A new process that knows the committed positions."""
         self.reader.close()
-        return Follower(*self.reader.paths, positions=self.reader.positions)
+        return Follower(*self.reader.paths, positions=self.reader.positions, traces=self.reader.traces)
 
 
 def some(first: int, last: int) -> bytes:

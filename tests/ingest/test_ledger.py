@@ -14,10 +14,10 @@ Make = Callable[[], Ledger]
 NOTHING = Settlement()
 
 
-@pytest.fixture(params=[True, False], ids=["exact", "hashed"])
-def make(request: pytest.FixtureRequest) -> Iterator[Make]:
+@pytest.fixture
+def make() -> Iterator[Make]:
     with duckdb.connect() as connection:
-        yield lambda: Ledger(connection, exact=request.param)
+        yield lambda: Ledger(connection)
 
 
 def predictions(ids: Sequence[str | None], labels: Sequence[str | None] | None = None) -> Predictions:

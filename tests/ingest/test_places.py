@@ -37,6 +37,15 @@ def test_what_is_forgotten_is_found_no_more_and_the_rest_stays(hashes: list[int]
     assert pairs(places, hashes) == {pair for pair in pairs(before, hashes) if pair[1] >= gone}
 
 
+@given(hashes=HASHES, gone=st.sets(st.integers(0, 39)))
+def test_what_is_dropped_is_found_no_more_and_the_rest_stays(hashes: list[int], gone: set[int]) -> None:
+    places, dropped = Places(), {place for place in gone if place < len(hashes)}
+    places.add(np.array(hashes, dtype=np.uint64), np.arange(len(hashes)))
+    before = places.copy()
+    places.drop(np.array(sorted(dropped), dtype=np.int64))
+    assert pairs(places, hashes) == {pair for pair in pairs(before, hashes) if pair[1] not in dropped}
+
+
 def test_hashes_that_share_what_is_kept_are_all_found() -> None:
     places = Places()
     places.add(np.array([5, 6, 7], dtype=np.uint64), np.array([0, 1, 2]))

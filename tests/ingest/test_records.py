@@ -24,8 +24,8 @@ from tests.strategies import (
 
 MODEL = model_of()
 ELSEWHERE = {
-    "duplicate_id", "duplicate_outcome", "superseded_outcome", "orphan_outcome", "too_many_versions", "malformed",
-    "oversized",
+    "duplicate_id", "duplicate_outcome", "superseded_outcome", "orphan_outcome", "orphan_half", "too_many_versions",
+    "malformed", "oversized",
 }  # fmt: skip
 
 
