@@ -67,7 +67,7 @@ class Lines:
             return
         path = self._folder / f"history-{self._block * self._length}.om"
         with path.open("w", encoding="utf-8") as file:
-            for family in FAMILIES:
+            for family in dict.fromkeys((*FAMILIES, *self._lines)):
                 if lines := self._lines.pop(family, None):
                     file.writelines((*_about(family), *lines))
             file.write("# EOF\n")
