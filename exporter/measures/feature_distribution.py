@@ -36,7 +36,8 @@ class Bins:
     def shares(self, cells: Floats) -> Floats:
         """The share of `cells`, which hold something, in each bin."""
         counts = np.bincount(self.place, weights=cells, minlength=len(self.labels))
-        return counts / counts.sum()
+        shares: Floats = counts / counts.sum()
+        return shares
 
 
 def measure_feature_distribution(scope: Scope) -> Iterator[Sample]:
