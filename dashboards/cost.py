@@ -33,7 +33,6 @@ def _predictions() -> Panel:
         by("sum", _one_replica(names.PREDICTIONS_IN_WINDOW)),
         unit="short",
         size=(5, 4),
-        sparkline=True,
     )
 
 
@@ -50,7 +49,6 @@ def _spent() -> Panel:
         by("sum", _one_replica(names.SERVING_COST_USD)),
         unit="currencyUSD",
         size=(5, 4),
-        sparkline=True,
     )
 
 
@@ -63,7 +61,7 @@ def _price() -> Panel:
     )
     # To a millionth: a price that stands still would else be drawn as the rounding of its division.
     expr = f"round({by('max', select(names.SERVING_COST_PER_1000_USD))}, 0.000001)"
-    return stat("Cost of 1,000 predictions", text, expr, unit="currencyUSD", size=(5, 4), sparkline=True)
+    return stat("Cost of 1,000 predictions", text, expr, unit="currencyUSD", size=(5, 4))
 
 
 def _dropped() -> Panel:

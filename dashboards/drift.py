@@ -7,11 +7,13 @@ from dashboards.looks import Column, Query, describe
 from dashboards.panels import Panel, table, timeline, trend
 from dashboards.performance import bounded
 from dashboards.queries import (
+    BY_FEATURE,
     BY_VERSION,
     FEATURE_LEGEND,
     VARIABLES,
     VERSION_LEGEND,
     by,
+    foremost,
     leading,
     method,
     select,
@@ -29,6 +31,8 @@ PERIODS = {"previous": "the window before", "last_week": "a week ago"}
 NO_CONCEPT = "Too few outcomes with a score in this time range, or a baseline without labels"
 NO_RELATIONS = "No window with enough rows in this time range, or fewer than two numeric features that vary"
 PSI = select(names.FEATURE_DRIFT_SCORE, method("psi"))
+# A feature that is all missing has no score, and is not to be left out for that.
+RANKING = f"{by('max', PSI, BY_FEATURE)} or 0 * {by('max', select(names.FEATURE_COMPLETENESS), BY_FEATURE)}"
 METHOD_NAMES = {
     "psi": "PSI",
     "js": "JS",
@@ -38,6 +42,7 @@ METHOD_NAMES = {
     "tv": "TV",
     "wasserstein": "Wasserstein",
 }
+DECIMALS = {"chi2": 1}  # of the methods that three would be too many for
 
 
 def drift(config: Config) -> list[Panel]:
@@ -134,10 +139,14 @@ def _methods(config: Config) -> Panel:
     )
     kinds = (("prediction", names.PREDICTION_DRIFT_SCORE), ("outcome", names.OUTCOME_DRIFT_SCORE))
     columns = [
-        Column("Of", label="of"),
+        Column("Of", label="of", width=85),
         Column("Version", label=names.MODEL_VERSION),
         *(
-            Column(METHOD_NAMES[name], " or ".join(_marked(family, name, kind) for kind, family in kinds), decimals=3)
+            Column(
+                METHOD_NAMES[name],
+                " or ".join(_marked(family, name, kind) for kind, family in kinds),
+                decimals=DECIMALS.get(name, 3),
+            )
             for name in methods_of(config)
         ),
     ]
@@ -157,9 +166,9 @@ def methods_of(config: Config) -> list[str]:
 
 def _features(config: Config) -> Panel:
     text = describe(
-        f"The {LISTED} features that drifted most, with each method's score, PSI's 95 % interval and p value, and "
-        "the input's quality. Scales differ: PSI in nats, JS, KS, Hellinger and TV from 0 to 1, chi-square over its "
-        "degrees of freedom, Wasserstein in standard deviations.",
+        f"The {LISTED} features that drift most at the end of the time range, with each method's score, PSI's 95 % "
+        "interval and p value, and the input's quality. Scales differ: PSI in nats, JS, KS, Hellinger and TV from 0 to "
+        "1, chi-square over its degrees of freedom, Wasserstein in standard deviations.",
         good="Stable, complete, in range.",
         bad="Drifted together with incomplete or out-of-range values: broken input rather than a changed world.",
         do="Mend broken input first; it drifts for that reason alone. What is left is real drift.",
@@ -170,7 +179,7 @@ def _features(config: Config) -> Panel:
     quality = limit(config.models, ("completeness", BAD, lambda of: of.completeness), below=True)
     complete = steps(quality, ok="transparent") if quality.common else ((CALM, None),)
     scores = [
-        Column(METHOD_NAMES[name], _ranked(names.FEATURE_DRIFT_SCORE, method(name)), decimals=3)
+        Column(METHOD_NAMES[name], _ranked(names.FEATURE_DRIFT_SCORE, method(name)), decimals=DECIMALS.get(name, 3))
         for name in methods_of(config)
         if name != "psi"
     ]
@@ -178,7 +187,7 @@ def _features(config: Config) -> Panel:
         Column("Feature", label=names.FEATURE, url=links.to_feature(version=links.row("Version"))),
         Column("Version", label=names.MODEL_VERSION),
         Column("Verdict", _ranked(names.FEATURE_DRIFTED), words=drifted),
-        Column("PSI", leading(PSI, PSI, LISTED), decimals=3, colors=psi),
+        Column("PSI", foremost(PSI, RANKING, LISTED), decimals=3, colors=psi),
         Column("from", _ranked(names.FEATURE_DRIFT_SCORE_LOWER, method("psi")), decimals=3),
         Column("to", _ranked(names.FEATURE_DRIFT_SCORE_UPPER, method("psi")), decimals=3),
         *scores,
@@ -191,7 +200,7 @@ def _features(config: Config) -> Panel:
 
 
 def _ranked(family: Family, *more: str) -> str:
-    return leading(select(family, *more), PSI, LISTED)
+    return foremost(select(family, *more), RANKING, LISTED)
 
 
 def _unusual() -> Panel:

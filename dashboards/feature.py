@@ -7,6 +7,7 @@ from dashboards import links
 from dashboards.alerts import firing_table, marks
 from dashboards.colors import BAD, GOOD, MUTED, NOTE, OTHER, RAMP, WARN
 from dashboards.drift import METHOD_NAMES, NO_DRIFT, feature_limit, methods_of
+from dashboards.feature_segments import by_segment
 from dashboards.limits import Limit, Line, fixed, limit
 from dashboards.looks import Column, Query, dashed, describe, hue
 from dashboards.panels import Panel, dashboard, place, row, stat, table, timeline, trend
@@ -61,6 +62,8 @@ def feature_dashboard(config: Config) -> Any:
                 row("Distribution"),
                 _now(),
                 _in_time(),
+                row("By segment"),
+                *by_segment(config),
                 row("Data quality"),
                 _completeness(config),
                 _out_of_range(),
@@ -158,7 +161,7 @@ def _numbers(config: Config) -> Iterator[Panel]:
         do="Choose a longer window.",
     )
     counted = by("sum", by("max", select(names.PREDICTIONS_IN_WINDOW), BY_VERSION))
-    yield stat("Predictions", rows, counted, unit="short", size=(4, 4), sparkline=True)
+    yield stat("Predictions", rows, counted, unit="short", size=(4, 4))
 
 
 def _complete(config: Config) -> Limit:
@@ -269,7 +272,7 @@ def _now() -> Panel:
         Column("Now", current, unit="percentunit", decimals=1, shape="bar", color=NOTE),
         Column("Change", f"{current} - {on} group_left () {known}", unit="percentunit", decimals=1, width=100),
     ]
-    return table("Against the reference", text, columns, size=(12, 13), empty=NO_SHARES, sort="Bin")
+    return table("Against the reference", text, columns, size=(12, 14), empty=NO_SHARES, sort="Bin")
 
 
 def _in_time() -> Panel:
@@ -290,7 +293,7 @@ def _in_time() -> Panel:
         stack=True,
         floor=0,
         top=1,
-        size=(12, 13),
+        size=(12, 14),
         calcs=(),
         hues=hues,
         empty=NO_SHARES,
@@ -305,7 +308,7 @@ def _completeness(config: Config) -> Panel:
         do="Ask the field's owner; until it is mended, expect the feature to drift.",
     )
     line = _complete(config)
-    return trend("Completeness", text, _by_version(names.FEATURE_COMPLETENESS), unit="percentunit", limit=line)
+    return trend("Completeness", text, _by_version(names.FEATURE_COMPLETENESS), unit="percentunit", top=1, limit=line)
 
 
 def _out_of_range() -> Panel:

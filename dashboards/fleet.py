@@ -111,7 +111,7 @@ def _requests() -> Panel:
         do="The table below says which model's predictions fell.",
     )
     expr = by("sum", f"rate({names.PREDICTION_REQUESTS_TOTAL.name}[$__rate_interval])")
-    return stat("Requests", text, expr, unit="reqps", size=(4, 4), sparkline=True)
+    return stat("Requests", text, expr, unit="reqps", size=(4, 4))
 
 
 def _models(config: Config) -> Panel:
@@ -124,9 +124,9 @@ def _models(config: Config) -> Panel:
         do="Begin at the top; open the model, then the feature.",
     )
     columns = [
-        Column("Model", label=names.MODEL_NAME, url=links.to_model(), width=165),
+        Column("Model", label=names.MODEL_NAME, url=links.to_model(), width=150),
         Column("State", state(), words=STATES, width=80),
-        Column("Since", since(f'{names.MODEL_NAME}!=""', labels=BY_MODEL), unit="dateTimeFromNow", width=120),
+        Column("Since", since(f'{names.MODEL_NAME}!=""', labels=BY_MODEL), unit="dateTimeFromNow", width=116),
         Column("Alerts", by("count", firing(f'{names.MODEL_NAME}!=""'), BY_MODEL), decimals=0, width=62),
         *_measured(config),
         Column("Performance", _ratio(), shape="line", color=NOTE),
@@ -147,7 +147,7 @@ def _measured(config: Config) -> list[Column]:
         Column("Errors", errors, unit="percentunit", decimals=2, colors=_colors(_error(config)), width=70),
         Column("p95", by("max", names.LATENCY_P95, BY_MODEL), unit="s", colors=_colors(_slow(config)), width=75),
         Column("Predictions", by("sum", _one_replica(), BY_MODEL), unit="short", width=95),
-        Column("Newest record", f"1000 * {by('max', newest, BY_MODEL)}", unit=seen, width=145),
+        Column("Newest record", f"1000 * {by('max', newest, BY_MODEL)}", unit=seen, width=155),
         Column("Configured", by("group", info, BY_MODEL), hidden=True),
     ]
 

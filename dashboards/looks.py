@@ -89,7 +89,6 @@ class Look(TypedDict, total=False):
     top: float
     soft_top: float  # of the axis, while nothing lies above it
     stack: bool
-    sparkline: bool
     legend: str  # bottom, right, hidden
     calcs: Sequence[str]
     words: Words
@@ -203,6 +202,10 @@ def _drawn(column: Column) -> dict[str, Any]:
     look: dict[str, Any] = {"color": {"mode": "fixed", "fixedColor": column.color}}
     if column.shape == "line":
         cell = {"type": "sparkline", "hideValue": True, "lineWidth": 1, "fillOpacity": 0, "showPoints": "never"}
+        cell |= {
+            "gradientMode": "none",
+            "lineInterpolation": "linear",
+        }  # else the hue runs along, and peaks are rounded
         return look | {"custom.cellOptions": cell}
     return look | {"custom.cellOptions": {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}, "min": 0}
 

@@ -41,7 +41,7 @@ def _burn() -> Panel:
     series = _recorded(names.OBJECTIVE_BAD_EVENT_RATIO, f'{names.BURN_WINDOW}=~"{SHOWN}"')
     expr = by("max", series, (names.OBJECTIVE, names.BURN_WINDOW))
     queries = [Query(expr, f"{{{{{names.OBJECTIVE}}}}} {{{{{names.BURN_WINDOW}}}}}")]
-    return trend("Bad events", text, queries, size=(12, 8), unit="percentunit", floor=0, empty=NO_OBJECTIVE)
+    return trend("Bad events", text, queries, size=(12, 8), unit="percentunit", floor=0, calcs=(), empty=NO_OBJECTIVE)
 
 
 def _recorded(name: str, *more: str) -> str:

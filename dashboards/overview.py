@@ -6,7 +6,7 @@ from dashboards.colors import BAD
 from dashboards.limits import Limit, classifiers, fixed, limit
 from dashboards.looks import describe
 from dashboards.panels import Panel, stat
-from dashboards.queries import by, select, select_recorded, zero_where
+from dashboards.queries import VARIABLES, by, select, select_recorded, zero_where
 from exporter import names
 from exporter.config import Config, parse_duration
 
@@ -119,9 +119,9 @@ def _completeness(config: Config) -> Panel:
         bad="Below it: a source has stopped filling a field, and the model guesses.",
         do="Find the feature under Data quality and ask its owner.",
     )
-    expr = by("min", select(names.FEATURE_COMPLETENESS))
+    expr = by("min", select_recorded(names.LEAST_COMPLETENESS, VARIABLES[names.WINDOW]))
     line = limit(config.models, ("completeness", BAD, lambda of: of.completeness), below=True)
-    return stat("Completeness", text, expr, unit="percentunit", floor=0, top=1, decimals=1, limit=line)
+    return stat("Complete", text, expr, unit="percentunit", floor=0, top=1, decimals=1, limit=line)
 
 
 def _firing(config: Config) -> Panel:

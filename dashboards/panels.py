@@ -44,22 +44,22 @@ Panel = Any  # a grafanalib panel; the library ships no types
 
 
 def stat(title: str, text: str, query: str, **look: Unpack[Look]) -> Panel:
-    """One number. Heeds size, unit, decimals, limit, floor, top, words, tiny, sparkline, empty."""
-    limit, sparkline = look.get("limit", Limit()), look.get("sparkline", False)
+    """One number. Heeds size, unit, decimals, limit, floor, top, words, tiny, empty."""
+    limit = look.get("limit", Limit())
     plain = {"wideLayout": True, "percentChangeColorMode": "standard", "showPercentChange": False}
     return core.Stat(
         title=title,
         description=text,
-        targets=_targets([Query(query, title)], instant=not sparkline),
+        targets=_targets([Query(query, title)], instant=True),
         format=look.get("unit", "none"),
         decimals=look.get("decimals"),
         mappings=tiny(look["tiny"]) if "tiny" in look else mappings(look.get("words", {})),
         noValue=look.get("empty", "no data"),
         reduceCalc="lastNotNull",
         colorMode="background_solid" if limit.common else "value",
-        graphMode="area" if sparkline else "none",
+        graphMode="none",  # Grafana would draw a number this flat across its sparkline
         textMode="value",
-        alignment="auto" if sparkline else "center",
+        alignment="center",
         color={"mode": "thresholds"},
         thresholds=step_list(steps(limit, ok=GOOD) if limit.common else PLAIN),
         extraJson={

@@ -224,7 +224,7 @@ def _outcomes(size: tuple[int, int]) -> Panel:
         ),
         Query(by("max", select(names.MODEL_OUTCOME_COVERAGE_BY_AGE_RATIO), ("age",)), "{{age}} old", hue(MUTED)),
     ]
-    return trend("Outcome coverage", text, queries, size=size, unit="percentunit", floor=0, top=1)
+    return trend("Outcome coverage", text, queries, size=size, unit="percentunit", floor=0, top=1, calcs=())
 
 
 def _every_metric(config: Config) -> Panel:

@@ -86,3 +86,8 @@ def leading(
     choose, extreme = ("bottomk", "min") if lowest else ("topk", "max")
     ranked = by(extreme, f"{extreme}_over_time({ranking}[$__range] @ end())", labels)
     return f"{by(extreme, series, labels)} and on ({', '.join(labels)}) {choose}({count}, {ranked})"
+
+
+def foremost(series: str, ranking: str, count: int, labels: tuple[str, ...] = BY_FEATURE) -> str:
+    """As `leading`, by the expression `ranking` at the same instant: for tables of the present, which read no range."""
+    return f"{by('max', series, labels)} and on ({', '.join(labels)}) topk({count}, {ranking})"

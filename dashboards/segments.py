@@ -30,14 +30,18 @@ def segments(config: Config) -> list[Panel]:
         *(_OF_CLASSES if classifiers(config) else ()),
         *(_OF_NUMBERS if len(classifiers(config)) < len(config.models) else ()),
         _column("Coverage", names.SEGMENT_OUTCOME_COVERAGE_RATIO, "percentunit"),
-        _column("Low confidence", names.SEGMENT_LOW_CONFIDENCE_RATIO, "percentunit"),
+        Column("Low confidence", _of(names.SEGMENT_LOW_CONFIDENCE_RATIO), unit="percentunit", decimals=1, width=125),
         _column("Drift (PSI)", names.SEGMENT_PREDICTION_DRIFT_SCORE, "none", 3, method("psi")),
     ]
     return [table("Segments", text, columns, size=(24, 8), empty="No records in this window", sort="Segment")]
 
 
 def _column(title: str, family: Family, unit: str, decimals: int = 1, *more: str) -> Column:
-    return Column(title, by("max", select(family, *more), _ROWS), unit=unit, decimals=decimals)
+    return Column(title, _of(family, *more), unit=unit, decimals=decimals)
+
+
+def _of(family: Family, *more: str) -> str:
+    return by("max", select(family, *more), _ROWS)
 
 
 _OF_CLASSES = (

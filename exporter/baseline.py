@@ -7,6 +7,7 @@ run time: a new reference makes a new baseline with another fingerprint.
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -66,6 +67,11 @@ class CategoryFeature(_Part):
     complete: bool = Field(True, description="False when the reference held more values than are listed.")
 
     @property
+    def groups(self) -> Sequence[int]:
+        """As of a number; no category is merged with another."""
+        return range(self.placed)
+
+    @property
     def placed(self) -> int:
         """Cells that hold a category: the listed values, other, unseen."""
         return len(self.values) + 2
@@ -120,6 +126,7 @@ class SegmentValues(_Part):
 
     name: FeatureName
     values: tuple[str, ...]
+    features: tuple[FeatureName, ...] = Field((), description="Those that are counted by value too.")
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -171,6 +178,8 @@ class Baseline(_Part):
     def _complete(self) -> "Baseline":
         if (self.task == "regression") != (self.output is not None):
             raise ValueError("output bins belong to a regression, and only to it")
+        if {name for segment in self.segments for name in segment.features} - {one.name for one in self.features}:
+            raise ValueError("a segment counts a feature that is none of the model's")
         return self
 
     @cached_property
@@ -179,8 +188,13 @@ class Baseline(_Part):
 
         Usual ranges and spreads are no part of it: learned for other windows, they leave what was counted as it is.
         """
-        excluded = {"provenance", "usual", "spreads"} | (set() if self.segments else {"segments"})
-        content = self.model_dump(mode="json", exclude=excluded)
+        content = self.model_dump(mode="json", exclude={"provenance", "usual", "spreads"})
+        content["segments"] = [  # keys that older files lack count only where they say something
+            {key: value for key, value in segment.items() if value or key != "features"}
+            for segment in content["segments"]
+        ]
+        if not content["segments"]:
+            del content["segments"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_json(self) -> str:
@@ -264,6 +278,7 @@ def _same_segments(baseline: Baseline, model: Model) -> bool:
     if [segment.name for segment in baseline.segments] != [segment.name for segment in model.segments]:
         return False
     return all(
-        held.values == asked.values if asked.values else len(held.values) <= asked.max_values
+        held.features == asked.features
+        and (held.values == asked.values if asked.values else len(held.values) <= asked.max_values)
         for held, asked in zip(baseline.segments, model.segments, strict=True)
     )

@@ -141,14 +141,14 @@ class Job:
     period: Period
     latest: float
     until: float
-    seen: SeenIds = field(default_factory=SeenIds)
+    seen: SeenIds
 
     @classmethod
     @contextmanager
     def open(cls, monitor: Monitor, period: Period, latest: float, until: float, **more: Any) -> Iterator[Self]:
         """A job with a ledger of its own: records later than `latest` are refused, later than `until` passed over."""
         with duckdb.connect(config={"threads": 2}) as connection:
-            yield cls(monitor, TransientLedger(connection), period, latest, until, **more)
+            yield cls(monitor, TransientLedger(connection), period, latest, until, SeenIds(connection), **more)
 
     def files(self, files: Iterable[LogFile]) -> Iterator[tuple[Delta, int]]:
         """The delta and bytes of each file."""

@@ -72,4 +72,5 @@ def _of_model(model: Model, baseline: Baseline, windows: int) -> int:
 def _of_segments(model: Model, baseline: Baseline) -> int:
     values = sum(len(segment.labels) for segment in baseline.segments)
     methods = set(model.drift.methods) - (_OF_ORDER if model.task == "multiclass" else set())
-    return values * (_OF_SEGMENT[model.task] + len(methods))
+    features = sum(len(segment.labels) * len(segment.features) for segment in baseline.segments)
+    return values * (_OF_SEGMENT[model.task] + len(methods)) + features * len(set(model.drift.methods) - _OF_ORDER)

@@ -23,7 +23,7 @@ from exporter.baseline import (
 )
 from exporter.config import Model
 from exporter.config.base import FEATURE_NAME
-from exporter.config.segment import MAX_LABEL
+from exporter.config.segment import MAX_LABEL, Segment
 from exporter.errors import ConfigError, DataError
 from exporter.ingest.parquet import ParquetReader
 from exporter.ingest.records import Sorted, sort_records
@@ -223,7 +223,7 @@ def numeric_feature(
         edges = _bounded_edges(values, weight, *bounds)
     else:
         edges = _edges(values, weight) if len(values) else np.array([0.0, 1.0])
-    codes = Binner(edges).codes(values).astype(np.intp)
+    codes = Binner(edges).codes(values)
     counts = np.bincount(codes, weights=weight, minlength=len(edges) + 1).astype(np.float64)
     return NumericFeature(name=name, edges=tuple(edges.tolist()), groups=tuple(_groups(edges, counts)))
 
@@ -313,10 +313,19 @@ def _segments(
                 f"{source}: nothing to take segment {segment.name!r} from; add a column "
                 f"segments.{segment.name} or a categorical feature of that name, or list its values under segments"
             )
-        found.append(
-            SegmentValues(name=segment.name, values=segment.values or tuple(sorted(usable[: segment.max_values])))
-        )
+        values = segment.values or tuple(sorted(usable[: segment.max_values]))
+        found.append(SegmentValues(name=segment.name, values=values, features=_told_by(segment, source, features)))
     return tuple(found)
+
+
+def _told_by(segment: Segment, source: str, features: Sequence[NumericFeature | CategoryFeature]) -> tuple[str, ...]:
+    """The features that the segment names, all of which the data holds."""
+    known = [feature.name for feature in features]
+    if unknown := sorted(set(segment.features) - set(known)):
+        raise DataError(
+            f"{source}: no feature {unknown[0]!r} to tell by segment {segment.name!r}; it has {', '.join(known)}"
+        )
+    return segment.features
 
 
 def _classes(model: Model, batch: Predictions) -> tuple[str, ...]:

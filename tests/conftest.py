@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.served import Served
 
 settings.register_profile("untimed", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=25)  # of `make check`; `make test` tries 100
 settings.load_profile("untimed")
 
 

@@ -24,7 +24,9 @@ HISTOGRAM = Histogram((0.1, 1.0), (1.0, 3.0, 4.0), 7.5)
 
 def small_samples() -> list[Sample]:
     """Every statistic of a small model whose numbers do not hang on the machine."""
-    model = model_of(drift={"methods": ["psi", "ks"]}, segments=[{"name": "c", "max_values": 2}])
+    model = model_of(
+        drift={"methods": ["psi", "ks"], "min_rows": 20}, segments=[{"name": "c", "max_values": 2, "features": ["x"]}]
+    )
     baseline = built(model, binary_rows(1, 400))
     profile = Counting.of(model, baseline).of_rows(binary_rows(2, 300, shift=0.5))
     samples = list(take_snapshot([scope_of(model, baseline, profile)], 0.0, lambda: 0.0).samples)

@@ -36,6 +36,7 @@ def test_a_name_alone_stands_for_its_ten_most_frequent_values() -> None:
             "[{name: a, values: [b], max_values: 3}]",
             "segments[0]: max_values chooses among values that are not listed; remove it or values",
         ),
+        ("[{name: a, features: [x, x]}]", "segments[0]: features: one stands twice; remove it"),
         (
             f"[{', '.join(f'{{name: s{k}, max_values: 100}}' for k in range(8))}]",
             ": segments: too many values in all; have fewer segments, or fewer values of each",

@@ -65,6 +65,7 @@ def prepared(folder: Path) -> None:
     (folder / "logs/x.ndjson").write_bytes(text(records))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("script", scripts().values(), ids=scripts().keys())
 def test_python_runs_in_a_process_of_its_own_and_what_it_logs_is_accepted(script: str, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-c", script]
@@ -113,6 +114,7 @@ def test_blocks_that_are_not_run_say_so() -> None:
             if (block.info == "sh norun") != any(words[0] in NOT_RUN for words in commands(block))] == []  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.e2e
 @pytest.mark.parametrize("page", sorted({block.page for block in SHELL}), ids=lambda page: page.stem)
 def test_commands_run_in_the_order_of_the_page(page: Path, tmp_path: Path) -> None:
@@ -166,6 +168,7 @@ SIZES: list[tuple[int, int, dict[str, Any], dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.thorough
 def test_the_series_of_the_page_are_within_a_twentieth_of_the_forecast(tmp_path: Path) -> None:
     table = re.findall(r"^\|.*(?:defaults|`) \| ([\d,]+) \|$", (ROOT / "docs/sizing.md").read_text(), re.MULTILINE)
     told = [int(cell.replace(",", "")) for cell in table]

@@ -1,5 +1,7 @@
 """The forecast bounds the series that a configuration really makes, and not by much."""
 
+import json
+
 import pyarrow as pa
 import pytest
 
@@ -69,16 +71,20 @@ def test_the_forecast_is_an_upper_bound_close_to_the_real_number(task: str, meth
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_the_forecast_counts_every_value_of_a_segment(task: str) -> None:
-    segments = [{"name": "plan", "max_values": 2}]
+    segments = [{"name": "plan", "max_values": 2, "features": ["x0", "c0"]}]
     drift = {"methods": ["psi", "ks"], "min_rows": 20, "periods": ["previous", "last_week"]}
     model = model_of(task, segments=segments, drift=drift)
     rows = [{**row, "segments": {"plan": (None, "a", "b", "c")[k % 4]}} for k, row in enumerate(rows_of(task, 1))]
     baseline = build_baseline(model, ReferenceData(pa.Table.from_pylist(rows), "r", "d"), 0.0)
-    yaml = YAML.replace("TASK", task).replace("METHODS", "psi, ks").replace("SEGMENTS", f", segments: {segments}")
+    yaml = (
+        YAML.replace("TASK", task)
+        .replace("METHODS", "psi, ks")
+        .replace("SEGMENTS", f", segments: {json.dumps(segments)}")
+    )
     monitor = Monitor(parse_config(yaml), {"m": baseline})
     exact, forecast = real(model, baseline, rows, monitor), forecast_series(monitor) - EXPORTER_SERIES
     counts = {part: numbers for part, numbers in baseline.counts.items() if not part.startswith("segment:")}
     plain = baseline.model_copy(update={"segments": (), "counts": counts})
     without = forecast_series(Monitor(monitor.config, {"m": plain}))
     assert exact <= forecast <= 1.25 * exact
-    assert forecast + EXPORTER_SERIES - without >= 4 * 3 * (3 + 2)
+    assert forecast + EXPORTER_SERIES - without >= 4 * 3 * (3 + 2 + 2)

@@ -197,6 +197,31 @@ def test_segments_that_the_baseline_lacks_are_told_with_the_remedy(tmp_path: Pat
         monitored(tmp_path, "segments: [{name: colour, max_values: 2}], ", "segments: [colour], ")
 
 
+def test_features_that_the_baseline_does_not_tell_by_segment_are_told_with_the_remedy(tmp_path: Path) -> None:
+    aged = "segments: [{name: colour, features: [age]}], "
+    with pytest.raises(ConfigError, match="built with other segments than the configuration has; build it again"):
+        monitored(tmp_path, aged, "segments: [colour], ")
+    unknown = aged.replace("age]", "age, siez]")
+    with pytest.raises(DataError, match="no feature 'siez' to tell by segment 'colour'; it has age, colour"):
+        monitored(tmp_path, unknown, unknown)
+    baseline = json.loads(monitored(tmp_path, aged, aged).baselines["churn"].to_json())
+    baseline["segments"][0]["features"] = ["siez"]
+    with pytest.raises(ConfigError, match="not a usable baseline"):
+        Baseline.from_json(json.dumps(baseline), "edited")
+
+
+def test_features_by_segment_change_the_fingerprint_and_their_absence_does_not(tmp_path: Path) -> None:
+    colour = "segments: [colour], "
+    baseline = monitored(tmp_path, colour, colour).baselines["churn"]
+    before = baseline.model_dump(mode="json")
+    assert before["segments"][0].pop("features") == []
+    content = {name: value for name, value in before.items() if name not in ("provenance", "usual", "spreads")}
+    assert baseline.fingerprint == hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+    assert Baseline.from_json(json.dumps(before), "old").fingerprint == baseline.fingerprint
+    aged = "segments: [{name: colour, features: [age]}], "
+    assert monitored(tmp_path, aged, aged).baselines["churn"].fingerprint != baseline.fingerprint
+
+
 def test_a_reference_without_the_values_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"add a column segments.plan or a categorical feature .* or list its values"):
         monitored(tmp_path, "segments: [plan], ", "segments: [plan], ")

@@ -120,7 +120,7 @@ class Model(Section):
     low_confidence: Annotated[float, Field(gt=0.5, le=1)] = Field(
         0.6, description="Binary: a prediction whose likelier class has less probability than this is unsure."
     )
-    segments: tuple[Segment, ...] = Field((), description="What performance and prediction drift are also told by.")
+    segments: tuple[Segment, ...] = Field((), description="What performance and drift are also told by.")
     drift: Drift = Drift()
     outcomes: ModelOutcomes = ModelOutcomes()
     thresholds: Thresholds = Thresholds()

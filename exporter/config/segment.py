@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from exporter.config.base import FEATURE_NAME, Label, Section
+from exporter.config.base import FEATURE_NAME, FeatureName, Label, Section
 from exporter.names import MISSING, OTHER
 
 MAX_LABEL = 128  # characters of a name or a value, which become label values
@@ -30,6 +30,9 @@ class Segment(Section):
         (), max_length=_MAX_VALUES, description="Values told apart; without any, the reference's most frequent ones."
     )
     max_values: int = Field(10, ge=1, le=_MAX_VALUES, description="So many of the reference's most frequent values.")
+    features: tuple[FeatureName, ...] = Field(
+        (), description="Features whose drift is told by value too; each costs state and series by value."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -44,6 +47,8 @@ class Segment(Section):
             raise ValueError(f"values: {min(reserved)!r} is what the rest is counted as; remove it")
         if self.values and "max_values" in self.model_fields_set:
             raise ValueError("max_values chooses among values that are not listed; remove it or values")
+        if len(set(self.features)) < len(self.features):
+            raise ValueError("features: one stands twice; remove it")
         return self
 
 

@@ -60,7 +60,10 @@ class BulkReader:
 
     def __init__(self, schema: FeatureSchema, threads: int = 2) -> None:
         self._schema, self._threads = schema, threads
-        self._connection = _connected(threads, in_order=False)
+
+    @cached_property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        return _connected(self._threads, in_order=False)
 
     def read(self, chunks: Iterator[bytes | memoryview]) -> Records:
         """All records of `chunks`, each of complete lines; `duckdb.Error` when a line is not as it should be.

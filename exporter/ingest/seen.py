@@ -56,15 +56,15 @@ class SeenHashes:
         if len(run) == 0:
             return
         while self._runs and len(self._runs[-1]) <= len(run):
-            run = np.sort(np.concatenate((self._runs.pop(), run)))
+            run = np.sort(np.concatenate((self._runs.pop(), run)), kind="stable")  # merges sorted runs in one pass
         self._runs.append(run)
 
 
 class SeenIds:
     """Ids of each model's predictions."""
 
-    def __init__(self) -> None:
-        self._hasher = duckdb.connect(config={"threads": 1})
+    def __init__(self, hasher: duckdb.DuckDBPyConnection) -> None:
+        self._hasher = hasher
         self._seen: dict[str, SeenHashes] = {}
 
     def copy(self) -> dict[str, SeenHashes]:

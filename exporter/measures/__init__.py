@@ -17,6 +17,7 @@ from exporter.measures.outcomes import measure_outcomes
 from exporter.measures.performance import measure_estimation, measure_performance
 from exporter.measures.periods import measure_history, measure_recent_drift
 from exporter.measures.quality import measure_quality
+from exporter.measures.segment_drift import measure_segment_drift
 from exporter.measures.segments import measure_segments
 from exporter.measures.thresholds import measure_drift_thresholds
 
@@ -38,5 +39,6 @@ MEASURES: Mapping[str, Measure] = {
     "recent_drift": measure_recent_drift,
     "history": measure_history,
     "segments": measure_segments,
+    "segment_drift": measure_segment_drift,
     "feature_distribution": measure_feature_distribution,
 }

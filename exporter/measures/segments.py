@@ -9,7 +9,7 @@ from exporter.measures.base import Sample, Scope, share
 from exporter.measures.comparison import Comparison
 from exporter.measures.distribution import GROUPS, Distribution, equal_groups, positions
 from exporter.profile.columns import Floats
-from exporter.profile.layout import SCORES_AS_ONE, Profile, segment_part
+from exporter.profile.layout import SCORES_AS_ONE, Profile, segment_feature_part, segment_part
 from exporter.profile.scorebins import score_mids
 from exporter.stats import auc, performance
 from exporter.stats.significance import effective_sample_size
@@ -30,6 +30,11 @@ class SegmentView:
         counts: Floats = self.profile.part(segment_part(self.name, part))[self.cell]
         return counts
 
+    def feature(self, name: str) -> Distribution:
+        """The present values of the feature called `name`, in merged cells: so without an order."""
+        counts: Floats = self.profile.part(segment_feature_part(self.name, name))[self.cell]
+        return distribution(self, counts[:-1])
+
     @property
     def weight(self) -> float:
         """Predictions that its records stand for."""
@@ -40,7 +45,7 @@ def measure_segments(scope: Scope) -> Iterator[Sample]:
     """Everything by segment; a value without a record in the window has no series."""
     for segment in scope.totals.layout.baseline.segments:
         for cell, value in enumerate(segment.labels):
-            expected = _expected(scope, segment, cell)
+            expected = expected_view(scope, segment, cell)
             for window, profile in scope.windows.items():
                 view = SegmentView(profile, segment.name, cell)
                 if view.weight > 0:
@@ -73,7 +78,7 @@ def _performance(scope: Scope, view: SegmentView, labels: tuple[str, ...]) -> It
         yield from scope.gauge(names.SEGMENT_AUC, auc.auc(positive, negative), *labels)
 
 
-def _expected(scope: Scope, segment: SegmentValues, cell: int) -> SegmentView:
+def expected_view(scope: Scope, segment: SegmentValues, cell: int) -> SegmentView:
     """The reference's view of the value; where it tells no values, the whole of it, all of which is missing then."""
     told = scope.reference.part(segment_part(segment.name, "rows"))[:-1].any()
     return SegmentView(scope.reference, segment.name, cell if told else len(segment.labels) - 1)
@@ -94,21 +99,22 @@ def _output(view: SegmentView, expected: SegmentView) -> Distribution:
     match layout.baseline.task:
         case "regression":
             bins = layout.output_bins
-            return _distribution(view, output[: bins.placed], bins.groups, positions(bins.edges))
+            return distribution(view, output[: bins.placed], bins.groups, positions(bins.edges))
         case "binary":
             scores = expected.part("output").sum(axis=0)[:-1]
             if scores.any():
                 middles = score_mids().reshape(-1, SCORES_AS_ONE).mean(axis=1)
-                return _distribution(view, output.sum(axis=0)[:-1], equal_groups(scores, GROUPS), middles)
-            return _distribution(view, output.sum(axis=1))
+                return distribution(view, output.sum(axis=0)[:-1], equal_groups(scores, GROUPS), middles)
+            return distribution(view, output.sum(axis=1))
         case "multiclass":
-            return _distribution(view, output)
+            return distribution(view, output)
     raise AssertionError(layout.baseline.task)
 
 
-def _distribution(
+def distribution(
     view: SegmentView, counts: Floats, groups: Sequence[int] | None = None, at: Floats | None = None
 ) -> Distribution:
+    """Some of the view's counts, with the effective rows that they are worth."""
     weight, squared = view.part("rows")
     rows = float(effective_sample_size(weight, squared) * counts.sum() / weight) if weight > 0 else 0.0
     return Distribution(counts, range(len(counts)) if groups is None else groups, at, rows)

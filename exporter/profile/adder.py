@@ -42,7 +42,7 @@ class Adder:
         """Count the finite values by bound; the part's last cell takes their sum."""
         known = np.isfinite(values)
         if known.any():
-            self.some(part, known, binner.codes(values).astype(np.intp), weight)
+            self.some(part, known, binner.codes(values), weight)
             total = np.where(known, values, 0.0)
             self._cells(part)[:, -1] += self._by_group(total if weight is None else total * weight)
 

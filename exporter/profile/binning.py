@@ -15,10 +15,9 @@ from exporter.profile.columns import Codes, Floats
 
 BLOCK = 16_384  # 128 KiB of float64: fits a core's second-level cache beside the scratch arrays (bench/kernel.py)
 COMPARE_UP_TO = 16  # edges; above, the grid is faster (bench/kernel.py)
-MOST_EDGES = np.iinfo(np.uint16).max
+_NARROWEST = 1e-300  # 65,536 over a span below would be infinite
 _STEPS = 4  # edges in one cell beyond which a binary search is faster
 
-BinCodes = NDArray[np.uint16]
 CellOf = Callable[[Floats], Codes]
 
 
@@ -35,20 +34,18 @@ class Binner:
     def __init__(self, edges: Floats) -> None:
         if edges.ndim != 1 or not np.isfinite(edges).all() or (edges[1:] <= edges[:-1]).any():
             raise ValueError("edges must be finite and increase")
-        if len(edges) > MOST_EDGES:
-            raise ValueError(f"{len(edges)} edges; a code has room for {MOST_EDGES}")
         self.edges = np.ascontiguousarray(edges, dtype=np.float64)
 
-    def codes(self, values: Floats) -> BinCodes:
+    def codes(self, values: Floats) -> Codes:
         """Codes of shape (rows,)."""
-        out = np.empty(len(values), dtype=np.uint16)
+        out = np.empty(len(values), dtype=np.intp)  # what `bincount` and `take` would make of smaller ones
         place = self._compare if len(self.edges) <= COMPARE_UP_TO else self._grid_or_search
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, len(values), BLOCK):
                 place(values[start : start + BLOCK], out[start : start + BLOCK])
         return out
 
-    def _compare(self, block: Floats, out: BinCodes) -> None:
+    def _compare(self, block: Floats, out: Codes) -> None:
         count = np.zeros(len(block), dtype=np.uint8)
         above = np.empty(len(block), dtype=bool)
         for edge in self.edges:
@@ -56,20 +53,21 @@ class Binner:
             np.add(count, above.view(np.uint8), out=count)
         out[:] = count
 
-    def _grid_or_search(self, block: Floats, out: BinCodes) -> None:
+    def _grid_or_search(self, block: Floats, out: Codes) -> None:
         if self._grid is None:
             out[:] = np.searchsorted(self.edges, block, side="right")
             return
         cell_of, lower, following, steps = self._grid
-        codes = lower.take(cell_of(block))
+        lower.take(cell_of(block), out=out, mode="clip")  # the mode that needs no buffer
         for _ in range(steps):
-            codes += block >= following.take(codes)
-        out[:] = codes
+            out += block >= following.take(out, mode="clip")
 
     @cached_property
     def _grid(self) -> tuple[CellOf, Codes, Floats, int] | None:
         """The map to cells, edges in lower cells, each code's next edge, comparisons needed; None if too uneven."""
-        for cell_of in (_linear(self.edges, 4_096), _linear(self.edges, 65_536), _logarithmic(self.edges)):
+        even = _NARROWEST < self.edges[-1] - self.edges[0] < np.inf
+        linear = [_linear(self.edges, cells) for cells in (4_096, 65_536)] if even else []
+        for cell_of in (*linear, _logarithmic(self.edges)):
             top = int(cell_of(np.array([np.inf]))[0])
             crowd = np.bincount(cell_of(self.edges), minlength=top + 1)
             if crowd.max() <= _STEPS:
@@ -81,13 +79,12 @@ class Binner:
 def _linear(edges: Floats, cells: int) -> CellOf:
     """A cell that never falls as the value rises: that alone makes the grid exact, whatever the rounding."""
     low, high = edges[0], edges[-1]
-    scale = (cells - 1) / max(high - low, np.finfo(float).tiny)
+    scale = (cells - 1) / (high - low)
 
     def cell_of(values: Floats) -> Codes:
         position = values - low
         position *= scale
-        np.fmax(position, 0, out=position)
-        np.fmin(position, cells - 1, out=position)
+        np.clip(position, 0, cells - 1, out=position)
         cells_of_values: Codes = position.astype(np.intp)
         return cells_of_values
 

@@ -15,7 +15,7 @@ class NumericCells:
         self._binner = Binner(np.array(feature.edges))
 
     def codes(self, column: Column) -> Codes:
-        """Each row's cell; small unsigned integers."""
+        """Each row's cell."""
         numbers = as_numbers(column)
         codes = self._binner.codes(numbers.values)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -26,7 +26,7 @@ class NumericCells:
             codes[numbers.missing] = self._placed
         if numbers.wrong is not None:
             codes[numbers.wrong] = self._placed + 2
-        return codes  # type: ignore[return-value]  # small unsigned codes serve as indices
+        return codes
 
 
 class CategoryCells:
@@ -43,6 +43,13 @@ class CategoryCells:
         """Each row's cell."""
         assert isinstance(column, TextColumn)
         return column.recode(self._lookup, other=self._unlisted, missing=self._placed, wrong=self._placed + 1)
+
+
+def merged_cells(feature: NumericFeature | CategoryFeature) -> Codes:
+    """The merged cell of each cell; one more than there are for those that hold no value."""
+    merged = np.searchsorted(feature.groups, np.arange(feature.cells), side="right") - 1
+    merged[feature.placed :] = len(feature.groups)
+    return merged
 
 
 def as_numbers(column: Column) -> NumericColumn:

@@ -53,7 +53,7 @@ class Kernel:
         with np.errstate(over="ignore"):  # a sum that overflows is infinite, and no statistic answers from it
             add.sums("rows", np.ones(batch.rows), weights, weights**2)
             add.sums("served", weights, weights * batch.failed)
-            self._add_features(add, batch)
+            self._add_features(add, batch, scored)
             self._add_inputs(add, batch)
             self._add_outputs(add, batch, scored)
             add.histogram("latency", _LATENCY, batch.latency, batch.weight)
@@ -119,12 +119,16 @@ class Kernel:
             vector[self.layout.slices["reported_latency"]] += report.latency
         return vector
 
-    def _add_features(self, add: Adder, batch: Predictions) -> None:
+    def _add_features(self, add: Adder, batch: Predictions, scored: Scored) -> None:
+        told = {}
         for feature, cells in self._features.items():
             column = batch.features.get(feature.name)
             missing = feature.placed  # the first cell after those of values
             codes = np.full(batch.rows, missing) if column is None else cells.codes(column)
             add.codes(feature_part(feature.name), codes, batch.weight)
+            if feature.name in self._segments.features:
+                told[feature.name] = codes
+        self._segments.add_features(add, scored.segments, told, batch.weight)
 
     def _add_inputs(self, add: Adder, batch: Predictions) -> None:
         if self.layout.features:

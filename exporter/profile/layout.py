@@ -47,7 +47,7 @@ class Layout:
         return {"moment_sums": (features,), "moment_products": (pairs,), "moment_gaps": (pairs,)}
 
     def _segment_shapes(self) -> dict[str, Shape]:
-        """What is told by segment, value first: a small part of what is told of the whole, and nothing of features."""
+        """What is told by segment, value first: a small part of what is told of the whole."""
         match self.baseline.task:
             case "binary":
                 scores = (2, SEGMENT_SCORE_CELLS + 1)  # predicted class, or label; score cell, the last for no score
@@ -56,10 +56,20 @@ class Layout:
                 shapes = {"output": (len(self.baseline.classes) + 1,)}
             case "regression":
                 shapes = {"output": (self.output_bins.cells,), "losses": (2,)}  # sums of weight, absolute error
-        return {
+        told = {
             segment_part(segment.name, part): (len(segment.labels), *shape)
             for segment in self.baseline.segments
             for part, shape in {**_PER_SEGMENT, **shapes}.items()
+        }
+        return told | self._segment_feature_shapes()
+
+    def _segment_feature_shapes(self) -> dict[str, Shape]:
+        """Merged cells of the features that a segment names, the last for what holds no value: a tenth of the fine."""
+        cells = {feature.name: len(feature.groups) + 1 for feature in self.features}
+        return {
+            segment_feature_part(segment.name, name): (len(segment.labels), cells[name])
+            for segment in self.baseline.segments
+            for name in segment.features
         }
 
     def _output_shapes(self) -> dict[str, Shape]:
@@ -143,6 +153,11 @@ _PER_SEGMENT: dict[str, Shape] = {
 def segment_part(name: str, part: str) -> str:
     """The part that counts the same as `part`, by the values of the segment called `name`."""
     return f"segment:{part}:{name}"
+
+
+def segment_feature_part(segment: str, feature: str) -> str:
+    """The part that counts a feature by the values of a segment; no name holds a quote, so no two share a part."""
+    return f'segment:feature:"{feature}":{segment}'
 
 
 def feature_part(name: str) -> str:

@@ -109,7 +109,7 @@ class _Regression:
 
     def cells(self, batch: Predictions) -> tuple[Codes, Floats]:
         numbers = as_numbers(batch.prediction)
-        return self._cells.codes(numbers).astype(np.intp), numbers.or_nan()
+        return self._cells.codes(numbers), numbers.or_nan()
 
     def add(self, add: Adder, scored: Scored, label: Column) -> Mask:
         truth = as_numbers(label).or_nan()

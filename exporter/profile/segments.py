@@ -4,16 +4,23 @@ A model without segments pays nothing.
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 
 from exporter.baseline import CategoryFeature, NumericFeature, SegmentValues
 from exporter.profile.adder import Adder
 from exporter.profile.batch import Predictions, Scored
-from exporter.profile.cells import as_numbers
-from exporter.profile.columns import Codes, Column, Mask, TextColumn
-from exporter.profile.layout import CONFIDENCE_CELLS, SCORES_AS_ONE, SEGMENT_SCORE_CELLS, Layout, segment_part
+from exporter.profile.cells import as_numbers, merged_cells
+from exporter.profile.columns import Codes, Column, Floats, Mask, TextColumn
+from exporter.profile.layout import (
+    CONFIDENCE_CELLS,
+    SCORES_AS_ONE,
+    SEGMENT_SCORE_CELLS,
+    Layout,
+    segment_feature_part,
+    segment_part,
+)
 from exporter.profile.scorebins import CELLS as SCORE_CELLS
 
 
@@ -42,8 +49,16 @@ class SegmentCounter:
         self._segments = layout.baseline.segments
         self._lookups = [{value: cell for cell, value in enumerate(segment.values)} for segment in self._segments]
         self._categories = categories_of(layout.features)
+        self._shapes = layout.shapes
+        told = {name for segment in self._segments for name in segment.features}
+        self._merged = {feature.name: merged_cells(feature) for feature in layout.features if feature.name in told}
         outputs = [layout.shapes[segment_part(segment.name, "output")] for segment in self._segments]
         self._outputs = math.prod(outputs[0][1:]) if outputs else 0
+
+    @property
+    def features(self) -> Collection[str]:
+        """The features that some segment counts by value."""
+        return self._merged.keys()
 
     def codes(self, batch: Predictions) -> Codes | None:
         """Each row's cells in all segments as one whole number, the last segment's lowest; None without segments."""
@@ -79,6 +94,14 @@ class SegmentCounter:
                 add.sums_by(segment_part(name, "failed"), code, cells, weight * batch.failed)
             output = code * self._outputs + self._output(scored.cell)
             add.some(segment_part(name, "output"), known, output, batch.weight)
+
+    def add_features(self, add: Adder, joint: Codes | None, cells: Mapping[str, Codes], weight: Floats | None) -> None:
+        """Count `features`, each by its rows' `cells` in the whole, in the rows' cells `joint` of the segments."""
+        merged = {name: self._merged[name][codes] for name, codes in cells.items()}
+        for segment, code in self._each(joint):
+            for name in segment.features:
+                part = segment_feature_part(segment.name, name)
+                add.codes(part, code * self._shapes[part][1] + merged[name], weight)
 
     def _output(self, cell: Codes) -> Codes:
         """The cell in a segment's output, of cells in the whole's."""

@@ -20,6 +20,7 @@ def test_every_alert_has_its_case() -> None:
     assert {case.alert for case in CASES} | {"Watchdog"} == set(SHIPPED)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", CASES, ids=[case.alert for case in CASES])
 def test_every_alert_is_held_to_each_kind_of_case(tmp_path: Path, case: Case) -> None:
     rules, seldom = rules_of(case.alert), evaluation_step(case)

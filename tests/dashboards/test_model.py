@@ -7,7 +7,7 @@ import pytest
 from exporter import names
 from exporter.names import Row
 
-from .configs import UIDS, Json, built, configs, drawn, titled
+from .configs import FEATURE, MODEL, UIDS, Json, built, configs, drawn, titled
 
 ROWS = {
     Row.PERFORMANCE: "Model performance",
@@ -53,12 +53,14 @@ def test_the_five_rows_stand_in_order_and_the_programs_come_last(name: str) -> N
 @every_config
 def test_every_family_is_shown(name: str) -> None:
     shown = named([panel for uid in UIDS for panel in drawn(built(name, uid))])
+    has_numbers = any(model.task == "regression" for model in configs()[name].models)
     has_segments = any(model.segments for model in configs()[name].models)
     has_periods = any(model.drift.periods for model in configs()[name].models)
     asked = [
         family
         for family in names.FAMILIES
         if (has_segments or names.SEGMENT not in family.labels)
+        and (has_numbers or family is not names.SEGMENT_MAE)
         and (has_periods or names.PERIOD not in family.labels or family.row is Row.EXPORTER)
     ]
     assert {family.name for family in asked} - shown == set()
@@ -74,6 +76,7 @@ def test_every_family_is_shown_in_its_own_row() -> None:
         names.STATE_BYTES.name,  # a resource, beside the costs
         names.FEATURE_DISTRIBUTION_RATIO.name,  # of one feature, on its own page
         names.FEATURE_REFERENCE_RATIO.name,
+        names.SEGMENT_FEATURE_DRIFT_SCORE.name,
         names.FEATURE_DRIFT_THRESHOLD.name,  # here as a recorded ratio, itself on the feature's page
     }
 
@@ -141,3 +144,10 @@ def test_a_firing_alert_s_row_opens_its_runbook() -> None:
     [column] = [one for one in table["fieldConfig"]["overrides"] if one["matcher"]["options"] == "Alert"]
     [link] = [one["value"] for one in column["properties"] if one["id"] == "links"]
     assert link[0]["url"] == configs()["production"].alerting.runbook_url + "#${__value.raw}"
+
+
+@pytest.mark.parametrize(("uid", "title"), [(MODEL, "Features"), (FEATURE, "Segments now")])
+def test_tables_of_the_present_are_ranked_by_it_and_read_no_range(uid: str, title: str) -> None:
+    asked = [target["expr"] for target in titled(built("mixed", uid), title, "table")["targets"]]
+    assert all("topk" in expr for expr in asked)
+    assert not [expr for expr in asked if "$__range" in expr]

@@ -16,6 +16,8 @@ from exporter.monitor import Monitor
 from exporter.names import Family
 from exporter.reference import ReferenceData, build_baseline
 
+pytestmark = pytest.mark.thorough
+
 JANUARY, MARCH = 1_357_016_400 + 31 * DAY, 1_357_016_400 + 59 * DAY  # where 31 and 59 days of New York's 2013 end
 
 Values = dict[tuple[str, ...], float]

@@ -80,6 +80,7 @@ def plain(samples: Iterable[Sample]) -> dict[tuple[str, ...], Any]:
     return {key: getattr(value, "expected", value) for key, value in past(samples).items()}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_every_instant_equals_evaluation_at_it(tmp_path: Path, log: list[str], settings: str) -> None:
     small = monitor(tmp_path, settings)

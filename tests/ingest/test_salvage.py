@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -96,6 +97,7 @@ LINES = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.thorough
 @settings(max_examples=60)
 @example([b'{"kind":"k"}{"kind":"l"}', b"{}"])
 @given(st.lists(LINES, min_size=1, max_size=12))
@@ -116,6 +118,7 @@ FIELDS = st.sampled_from([*prediction(), "features", "id", "label", "weight", "e
 
 
 @settings(max_examples=60)
+@example(94906266, "weight")  # beside its square, a weight of 1 is lost
 @given(VALUES, FIELDS)
 def test_no_value_in_any_field_reaches_another_model_or_a_neighbour(value: object, name: str) -> None:
     strange = json.dumps(prediction(**{name: value})).encode() + b"\n"
@@ -123,5 +126,5 @@ def test_no_value_in_any_field_reaches_another_model_or_a_neighbour(value: objec
     assert set(found.predictions) | set(found.outcomes) | set(found.reports) <= {MODEL.name}
     assert found.accepted.total() + found.rejected.total() == 3
     alone = COUNTING.profile(by_lines(GOOD[0] + GOOD[1], MODEL))
-    both = COUNTING.profile(found).vector - COUNTING.profile(by_lines(strange, MODEL)).vector
-    assert abs(both - alone.vector).max() <= 1e-9 * max(abs(alone.vector).max(), abs(both).max())
+    both = alone.merge(COUNTING.profile(by_lines(strange, MODEL)))
+    np.testing.assert_allclose(COUNTING.profile(found).vector, both.vector, rtol=1e-12)

@@ -46,7 +46,7 @@ def test_a_copy_grows_apart() -> None:
 
 
 def test_repeats_are_dropped_and_counted_by_model_and_rows_without_an_id_stay() -> None:
-    ids = SeenIds()
+    ids = SeenIds(duckdb.connect())
     records = Sorted(predictions={"m": [batch("a", None, "a"), batch("b", "a", None)], "n": [batch("a")]})
     records.accepted["prediction"] = 7
     ids.drop_repeated(records, ids.hashes(records))
@@ -56,7 +56,7 @@ def test_repeats_are_dropped_and_counted_by_model_and_rows_without_an_id_stay() 
 
 
 def test_what_was_seen_after_a_copy_is_forgotten_when_it_is_restored() -> None:
-    ids = SeenIds()
+    ids = SeenIds(duckdb.connect())
     known = ids.copy()
     first = Sorted(predictions={"m": [batch("a")]})
     ids.drop_repeated(first, ids.hashes(first))

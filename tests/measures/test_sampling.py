@@ -25,6 +25,8 @@ from exporter.reference import ReferenceData, build_baseline
 from tests.strategies import Row as Record
 from tests.strategies import by_lines, lines, model_of, prediction, schema_of
 
+pytestmark = pytest.mark.thorough
+
 TASKS = ("binary", "multiclass", "regression")
 ROWS, LOGS = 10_000, 30
 DAY, DAYS = 86_400, 40

@@ -101,6 +101,7 @@ def unusual(folder: Path, columns: dict[str, Any], day: int, shift: float = 0.0)
     return {name for name, score in scores.items() if score > limits[name]}
 
 
+@pytest.mark.thorough
 def test_a_stream_that_stays_as_it_was_keeps_the_budget(folder: Path, columns: dict[str, Any]) -> None:
     alarms = sum(len(unusual(folder, columns, day)) for day in range(REFERENCE, REFERENCE + DAYS))
     expected = 5 * DAYS / 30

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from exporter.profile.binning import BLOCK, COMPARE_UP_TO, MOST_EDGES, Binner, count_cells
+from exporter.profile.binning import BLOCK, COMPARE_UP_TO, Binner, count_cells
 
 Floats = NDArray[np.float64]
 LARGEST = 1.7976931348623157e308
@@ -57,11 +57,6 @@ def test_values_may_be_a_strided_view() -> None:
 def test_edges_that_do_not_increase_are_refused(edges: list[float]) -> None:
     with pytest.raises(ValueError, match="edges must be finite and increase"):
         Binner(np.array(edges))
-
-
-def test_more_edges_than_a_code_can_tell_apart_are_refused() -> None:
-    with pytest.raises(ValueError, match="65536 edges; a code has room for 65535"):
-        Binner(np.arange(MOST_EDGES + 1.0))
 
 
 def test_counts_are_weighted_and_by_group() -> None:

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from exporter.baseline import SegmentValues
 from exporter.profile.columns import texts_of
-from exporter.profile.layout import SCORES_AS_ONE, Profile, segment_part
+from exporter.profile.layout import SCORES_AS_ONE, Profile, feature_part, segment_feature_part, segment_part
 from exporter.profile.segments import segment_column
 from tests.strategies import Counting, Row, baseline_of, by_lines, lines, model_of, predictions, schema_of
 
 TASKS = ("binary", "multiclass", "regression")
-PLAN = SegmentValues(name="plan", values=("free", "pro"))
-C = SegmentValues(name="c", values=("a", "b"))
+PLAN = SegmentValues(name="plan", values=("free", "pro"), features=("x", "c"))
+C = SegmentValues(name="c", values=("a", "b"), features=("x",))
 COUNTINGS = {
     task: Counting.of(
         model_of(task, segments=[{"name": "plan", "values": PLAN.values}, {"name": "c", "values": C.values}]),
@@ -66,6 +66,16 @@ def test_a_value_counts_what_its_rows_alone_give_the_whole(task: str, drawn: lis
             alone = of.of_rows([row for row in drawn if value(row, segment) == label])
             for part, whole in expected(alone).items():
                 np.testing.assert_allclose(by_value(profile, segment, part)[cell], whole, rtol=1e-12, err_msg=part)
+            for name in segment.features:
+                told = profile.part(segment_feature_part(segment.name, name))[cell]
+                np.testing.assert_allclose(told, merged(alone, name), rtol=1e-12, err_msg=name)
+
+
+def merged(alone: Profile, name: str) -> np.ndarray[Any, Any]:
+    """A feature's merged cells from those of the whole, and last what holds no value."""
+    [feature] = [one for one in alone.layout.features if one.name == name]
+    cells = alone.part(feature_part(name))
+    return np.append(np.add.reduceat(cells[: feature.placed], feature.groups), cells[feature.placed :].sum())
 
 
 def expected(alone: Profile) -> dict[str, Any]:
@@ -121,6 +131,11 @@ def test_a_model_without_segments_keeps_nothing_of_them() -> None:
     assert batch.segments == {}
     assert of.kernel.scored(batch).segments is None
     assert not [name for name in of.kernel.layout.shapes if name.startswith("segment")]
+
+
+def test_no_two_features_of_segments_share_a_part() -> None:
+    pairs = [("a", "b:c"), ("c:a", "b"), ("a:b", "c"), ("a", "b"), ("b", "a")]
+    assert len({segment_feature_part(*pair) for pair in pairs}) == len(pairs)
 
 
 def test_a_records_own_value_goes_before_its_features() -> None:

@@ -36,12 +36,14 @@ def _rejection_rate(method: str, shares: Floats, n: int, m: int, seed: int = 1) 
 # Simulations under no drift
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["psi", "js", "chi2"])
 @pytest.mark.parametrize(("n", "m"), [(100_000, 1_000), (1_000, 1_000), (2_000, 300)])
 def test_on_ten_cells_without_drift_one_test_in_twenty_rejects(method: str, n: int, m: int) -> None:
     assert _rejection_rate(method, np.full(10, 0.1), n, m) == pytest.approx(0.05, abs=NOISE)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["psi", "js", "chi2"])
 @pytest.mark.parametrize(("n", "m"), [(100_000, 1_000), (1_000, 1_000)])
 @pytest.mark.parametrize("even", [True, False])
@@ -51,6 +53,7 @@ def test_on_two_hundred_sparse_cells_without_drift_it_is_not_more(method: str, n
     assert 0.02 < rate <= 0.05 + NOISE
 
 
+@pytest.mark.thorough
 def test_kolmogorov_on_cells_is_conservative_but_not_blind() -> None:
     assert 0 < _rejection_rate("ks", np.full(10, 0.1), 1_000, 1_000) <= 0.05 + NOISE
     assert 0.02 < _rejection_rate("ks", np.full(200, 0.005), 1_000, 1_000) <= 0.05 + NOISE

@@ -127,6 +127,7 @@ def test_the_mean_stray_of_independent_rows_is_that_of_the_multinomial_law() -> 
 # The budget
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("means", [_still, _wandering, _seasonal])
 def test_stationary_features_stay_near_the_budget_of_false_alarms(means: Means) -> None:
     rng = np.random.default_rng(3)
@@ -237,6 +238,7 @@ def test_days_with_levels_of_their_own_are_told_by_aligned_windows() -> None:
 # The assumption
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("means", [_still, _wandering, _seasonal])
 def test_held_out_windows_of_stationary_features_pass_as_often_as_expected(means: Means) -> None:
     rng = np.random.default_rng(10)
