@@ -51,7 +51,7 @@ DELAY_BOUNDS = (1.0, 60.0, 600.0, 3_600.0, 6 * 3_600.0, 86_400.0, 3 * 86_400.0, 
 SCHEDULED = " Recomputed every evaluation interval; absent when the window holds too little data."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # by identity: each is there once, and looked up for every sample
 class Family:
     """One metric family: its name as scraped, kind, label names in order, help and dashboard row."""
 

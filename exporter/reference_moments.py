@@ -94,7 +94,7 @@ def _standardised(
     moments: Moments, reference: multivariate.Moments, batch: Predictions
 ) -> Iterable[tuple[Floats, Floats]]:
     """Scores over the reference's deviations, 0 for what is missing or does not vary, and weights; block by block."""
-    mean, deviation = multivariate.places(reference)
+    mean, deviation = reference.places
     varies = np.isfinite(deviation)
     unit = np.where(varies, deviation, 1.0)[:, None]
     middle = np.where(varies, mean, 0.0)[:, None]

@@ -34,24 +34,23 @@ def backfill(
     label: Labels = ["job=prediction-exporter"],  # noqa: B006 - typer reads it only
 ) -> None:
     """Write the metrics of past instants as OpenMetrics, for Prometheus to take in."""
-    from exporter.history.backfill import backfill as write
-    from exporter.history.backfill import snapshots
-    from exporter.history.openmetrics import Lines, create_blocks
+    from exporter.history.openmetrics import create_blocks
     from exporter.history.replay import Grid
+    from exporter.history.spans import Plan, write_history
     from exporter.monitor import Monitor
 
     now = time.time()
     monitor = Monitor.load(load_config(config), str(config))
     grid = Grid.of(monitor, instant(start, "--start"), _past(end, now), parse_duration(step))
-    lines = Lines(_empty(out), _labels(label), parse_duration(step))
-    latest = now + parse_duration(monitor.config.limits.future)
-    failures = write(snapshots(monitor, log, grid, latest), lines, lambda _: None)
+    plan = Plan(monitor.config, str(config), grid, _empty(out), _labels(label), parse_duration(step))
+    written = write_history(plan, monitor, log, now + parse_duration(monitor.config.limits.future))
     if blocks is not None:
-        create_blocks(lines.files, blocks, lines.hours)
-    typer.echo(f"{out}: {lines.samples} samples of {len(grid.instants)} instants in {len(lines.files)} files", err=True)
-    for failure in failures:
-        typer.echo(f"{failure.model}: {failure.statistic} failed: {failure.error!r}", err=True)
-    if failures:
+        create_blocks(written.files, blocks, plan.lines().hours)
+    told = f"{written.samples} samples of {len(grid.instants)} instants in {len(written.files)} files"
+    typer.echo(f"{out}: {told}", err=True)
+    for failure in written.failures:
+        typer.echo(failure, err=True)
+    if written.failures:
         raise typer.Exit(1)
 
 

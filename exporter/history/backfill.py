@@ -13,7 +13,7 @@ from itertools import islice
 from exporter import names
 from exporter.collector import cut, series_of
 from exporter.history.openmetrics import Lines
-from exporter.history.replay import Grid, Replay, read_dated
+from exporter.history.replay import Dated, Grid, Replay, read_dated
 from exporter.measures import Sample, Scope
 from exporter.measures.drift import compare
 from exporter.monitor import Monitor
@@ -25,8 +25,13 @@ PROMETHEUS_HEAD = 3 * 3_600  # seconds that Prometheus may still hold in memory;
 
 def snapshots(monitor: Monitor, paths: Sequence[str], grid: Grid, latest: float) -> Iterator[Snapshot]:
     """The snapshot at each instant of `grid` for which there is any record; DataError when there is nothing."""
-    replay = Replay(monitor, grid, read_dated(monitor, paths, grid, latest))
-    for several in _batched(_moments(replay, grid), _TOGETHER):
+    dated = read_dated(monitor, paths, grid, latest)
+    yield from snapshots_in(monitor, grid, dated, range(len(grid.instants)))
+
+
+def snapshots_in(monitor: Monitor, grid: Grid, dated: Dated, steps: range) -> Iterator[Snapshot]:
+    """The snapshots at the instants of `grid` that bear the numbers `steps`, which follow one another."""
+    for several in _batched(_moments(Replay(monitor, grid, dated), grid, steps), _TOGETHER):
         with suppress(Exception):  # then each scope compares for itself, and the one that cannot says so
             compare([scope for moment in several for scope in moment.scopes])
         for moment in several:
@@ -42,10 +47,10 @@ class _Moment:
     newest: Mapping[str, float]
 
 
-def _moments(replay: Replay, grid: Grid) -> Iterator[_Moment]:
-    for step, at in enumerate(grid.instants):
+def _moments(replay: Replay, grid: Grid, steps: range) -> Iterator[_Moment]:
+    for step, at in enumerate(grid.instants[: steps.stop]):
         replay.advance(step)
-        if replay.newest:
+        if step >= steps.start and replay.newest:
             yield _Moment(at, list(replay.scopes(at)), dict(replay.newest))
 
 

@@ -42,9 +42,13 @@ class Lines:
         """Hours of each file's block."""
         return self._length // 3_600
 
+    def file_of(self, at: float) -> int:
+        """The number, rising with time, of the file that the instant `at` is written in."""
+        return int(at // self._length)
+
     def write(self, at: float, samples: Iterable[Sample]) -> None:
         """Add what holds at the instant `at`; a file is written when the first instant of the next one comes."""
-        block = int(at // self._length)
+        block = self.file_of(at)
         if block != self._block:
             self.flush()
             self._block = block
@@ -67,7 +71,7 @@ class Lines:
             return
         path = self._folder / f"history-{self._block * self._length}.om"
         with path.open("w", encoding="utf-8") as file:
-            for family in FAMILIES:
+            for family in dict.fromkeys((*FAMILIES, *self._lines)):
                 if lines := self._lines.pop(family, None):
                     file.writelines((*_about(family), *lines))
             file.write("# EOF\n")

@@ -16,7 +16,7 @@ from exporter.baseline import UsualRange
 from exporter.config import parse_duration
 from exporter.measures.base import CONFIDENCE_MIDS, Sample, Scope, effective_rows, share
 from exporter.measures.distribution import prediction_distribution
-from exporter.measures.multivariate import Drift, drift_in, multivariate_drift_of, multivariate_error
+from exporter.measures.multivariate import Drift, drift_in, moments_of, multivariate_drift_of, multivariate_error
 from exporter.profile.columns import Floats
 from exporter.profile.layout import CONFIDENCE_CELLS, Profile
 from exporter.profile.scorebins import score_mids
@@ -97,8 +97,9 @@ def _mean_error(shares: Floats, values: Floats, rows: float) -> float:
 def usual_ranges(windows: Iterable[Profile], reference: Profile) -> dict[str, UsualRange]:
     """Mean and standard deviation of each signal over disjoint windows; one that fewer than two can tell has none."""
     values: dict[str, list[float]] = {}
+    usual = None if reference.layout.baseline.moments is None else moments_of(reference)
     for profile in windows:
-        moving = multivariate_drift_of(profile, reference) if profile.layout.baseline.moments is not None else None
+        moving = None if usual is None else multivariate_drift_of(profile, reference, usual)
         for name, signal in signals(profile, reference, moving).items():
             values.setdefault(name, []).append(signal.value)
     return {

@@ -1,10 +1,10 @@
 """What measures share: the scope that one computes in, the samples that it yields, and the guards on the way."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -36,8 +36,7 @@ class Histogram:
     total: float
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One series: its family, label values in the family's order, and what it holds."""
 
     family: Family
@@ -103,6 +102,13 @@ class Scope:
         """The sample, unless the value is NaN."""
         if not math.isnan(value):
             yield Sample(family, (self.model.name, self.version, *labels), float(value))
+
+    def each(self, family: Family, values: Floats, labels: Iterable[tuple[str, ...]]) -> Iterator[Sample]:
+        """A sample for each value that is no NaN, with the labels that stand at its place."""
+        mine = (self.model.name, self.version)
+        for value, of in zip(values.tolist(), labels, strict=True):
+            if not math.isnan(value):
+                yield Sample(family, mine + of, value)
 
     def interval(
         self, families: tuple[Family, Family], interval: Interval | NotEnoughData, *labels: str

@@ -112,6 +112,11 @@ class Part:
     whole: Comparison
     of: slice
 
+    @property
+    def pairs(self) -> Sequence[Pair]:
+        """What is compared."""
+        return self.whole.pairs[self.of]
+
     def scores(self, method: str) -> Floats:
         """The distances by `method`."""
         return self.whole.scores(method)[self.of]

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+
 from exporter import names
 from exporter.measures.base import Sample, Scope, effective_rows, labels_by_score
 from exporter.measures.comparison import JUDGED, Comparison, Pair, Part
@@ -22,18 +24,28 @@ _OUTPUTS = {names.PREDICTION_DRIFT_SCORE: "predictions", names.OUTCOME_DRIFT_SCO
 
 def compare(scopes: Sequence[Scope]) -> None:
     """Prepare the drift of many scopes in one go: tables of fifty instants cost little more than those of one."""
-    for kind, pairs_of in _PAIRS.items():
-        found = [(scope, window, pairs_of(scope, window)) for scope in scopes for window in scope.windows]
-        whole = Comparison([pair for _, _, pairs in found for pair in pairs.values()])
-        parts = whole.parts([len(pairs) for _, _, pairs in found])
-        for (scope, window, pairs), part in zip(found, parts, strict=True):
-            scope.compared[kind, window] = tuple(pairs), part
+    for kind in _PAIRS:
+        _compare(kind, scopes)
+
+
+def _compare(kind: str, scopes: Sequence[Scope]) -> None:
+    found = [(scope, window, _PAIRS[kind](scope, window)) for scope in scopes for window in scope.windows]
+    whole = Comparison([pair for _, _, pairs in found for pair in pairs.values()])
+    parts = whole.parts([len(pairs) for _, _, pairs in found])
+    for (scope, window, pairs), part in zip(found, parts, strict=True):
+        scope.compared[kind, window] = tuple(pairs), part
 
 
 def _compared(scope: Scope, kind: str, window: str) -> tuple[tuple[str, ...], Part]:
     if (kind, window) not in scope.compared:
-        compare([scope])
+        _compare(kind, [scope])
     return scope.compared[kind, window]
+
+
+def feature_pairs(scope: Scope, window: str) -> dict[str, Pair]:
+    """The features whose drift over `window` is told, in the reference and in the window."""
+    features, held = _compared(scope, "features", window)
+    return dict(zip(features, held.pairs, strict=True))
 
 
 def _feature_pairs(scope: Scope, window: str) -> dict[str, Pair]:
@@ -72,16 +84,16 @@ def measure_feature_drift(scope: Scope) -> Iterator[Sample]:
 
 def _of_window(scope: Scope, window: str, features: Sequence[str], held: Part) -> Iterator[Sample]:
     for method in scope.model.drift.methods:
-        for feature, score, pvalue in zip(features, held.scores(method), held.pvalues(method), strict=True):
-            yield from scope.known(names.FEATURE_DRIFT_SCORE, score, window, feature, method)
-            yield from scope.known(names.FEATURE_DRIFT_PVALUE, pvalue, window, feature, method)
+        labels = [(window, feature, method) for feature in features]
+        yield from scope.each(names.FEATURE_DRIFT_SCORE, held.scores(method), labels)
+        yield from scope.each(names.FEATURE_DRIFT_PVALUE, held.pvalues(method), labels)
     for family, ends in zip(_FEATURE_BOUNDS, held.bounds(), strict=True):
-        for feature, end in zip(features, ends, strict=True):
-            yield from scope.known(family, end, window, feature, JUDGED)
+        yield from scope.each(family, ends, ((window, feature, JUDGED) for feature in features))
     significant = significance.benjamini_hochberg(held.pvalues(JUDGED)) < scope.model.drift.significance
     drifted = significant & (held.scores(JUDGED) >= scope.model.thresholds.feature_drift.minor)
-    for feature, verdict in zip(features, drifted, strict=True):
-        yield from scope.gauge(names.FEATURE_DRIFTED, float(verdict), window, feature)
+    yield from scope.each(
+        names.FEATURE_DRIFTED, drifted.astype(np.float64), ((window, feature) for feature in features)
+    )
     yield from scope.gauge(names.DRIFTED_FEATURES, float(drifted.sum()), window)
 
 
@@ -109,5 +121,6 @@ def measure_concept_drift(scope: Scope) -> Iterator[Sample]:
         if min(rows, scope.calibration.rows) < scope.model.drift.min_rows:
             continue
         held = (positive, negative, scope.calibration, rows)
-        yield from scope.gauge(names.CONCEPT_DRIFT_SCORE, concept.concept_drift(*held), window)
-        yield from scope.gauge(names.CONCEPT_DRIFT_PVALUE, concept.concept_pvalue(*held), window)
+        score, pvalue = concept.concept_test(*held)
+        yield from scope.gauge(names.CONCEPT_DRIFT_SCORE, score, window)
+        yield from scope.gauge(names.CONCEPT_DRIFT_PVALUE, pvalue, window)

@@ -5,8 +5,9 @@ that sorting labels sorts bins. Drift is computed on all merged bins; these are 
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -14,10 +15,11 @@ import numpy as np
 from exporter import names
 from exporter.baseline import CategoryFeature, NumericFeature
 from exporter.config import Model
-from exporter.measures.base import Sample, Scope
-from exporter.measures.distribution import equal_groups, feature_distribution
+from exporter.measures.base import LAYOUTS, Sample, Scope
+from exporter.measures.distribution import equal_groups, reference_features
+from exporter.measures.drift import feature_pairs
 from exporter.profile.columns import Codes, Floats
-from exporter.profile.layout import Layout, Profile
+from exporter.profile.layout import Layout
 
 MOST_BINS = 12  # rows of a table, and colours of a graph, that can still be told apart
 SHOWN_VALUES = MOST_BINS - 2  # beside other and unseen
@@ -31,10 +33,10 @@ class Bins:
     labels: tuple[str, ...]
     place: Codes
 
-    def shares(self, cells: Floats) -> list[float]:
+    def shares(self, cells: Floats) -> Floats:
         """The share of `cells`, which hold something, in each bin."""
         counts = np.bincount(self.place, weights=cells, minlength=len(self.labels))
-        shares: list[float] = (counts / counts.sum()).tolist()
+        shares: Floats = counts / counts.sum()
         return shares
 
 
@@ -43,24 +45,25 @@ def measure_feature_distribution(scope: Scope) -> Iterator[Sample]:
     window, drift = scope.model.drift.window, scope.model.drift
     if not drift.distributions or window not in scope.windows:
         return
-    for feature in scope.totals.layout.features:
-        sides = [feature_distribution(profile, feature) for profile in (scope.reference, scope.windows[window])]
-        if min(side.rows for side in sides) >= drift.min_rows:
-            reference, current = (side.fine for side in sides)
-            bins = bins_of(feature, reference)
-            for label, share in zip(bins.labels, bins.shares(current), strict=True):
-                yield from scope.gauge(names.FEATURE_DISTRIBUTION_RATIO, share, window, feature.name, label)
+    known = reference_bins(scope.totals.layout)
+    for feature, (_, current) in feature_pairs(scope, window).items():
+        labels = ((window, feature, label) for label in known[feature].labels)
+        yield from scope.each(names.FEATURE_DISTRIBUTION_RATIO, known[feature].shares(current.fine), labels)
+
+
+@lru_cache(LAYOUTS)
+def reference_bins(layout: Layout) -> Mapping[str, Bins]:
+    """The bins of each feature of which the reference saw a value, by name."""
+    known = reference_features(layout)
+    return {of.name: bins_of(of, known[of.name].fine) for of in layout.features if known[of.name].fine.any()}
 
 
 def reference_shares(model: Model, layout: Layout) -> Iterator[Sample]:
     """The reference's shares of each feature of which it saw a value."""
-    reference = Profile.reference(layout)
-    for feature in layout.features:
-        cells = feature_distribution(reference, feature).fine
-        if cells.any():
-            bins = bins_of(feature, cells)
-            for label, share in zip(bins.labels, bins.shares(cells), strict=True):
-                yield Sample(names.FEATURE_REFERENCE_RATIO, (model.name, feature.name, label), share)
+    known = reference_features(layout)
+    for feature, bins in reference_bins(layout).items():
+        for label, share in zip(bins.labels, bins.shares(known[feature].fine).tolist(), strict=True):
+            yield Sample(names.FEATURE_REFERENCE_RATIO, (model.name, feature, label), share)
 
 
 def bins_of(feature: NumericFeature | CategoryFeature, reference: Floats) -> Bins:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from exporter import names
-from exporter.measures.base import Sample, Scope, effective_rows
-from exporter.profile.columns import Floats
-from exporter.profile.layout import Profile
+from exporter.measures.base import LAYOUTS, Sample, Scope, effective_rows
+from exporter.profile.columns import Codes, Floats
+from exporter.profile.layout import Layout, Profile
 from exporter.stats import multivariate
 from exporter.stats.multivariate import Moments
 from exporter.stats.result import Z_95, Interval, NotEnoughData, Value
@@ -28,9 +29,21 @@ def moments_of(profile: Profile) -> Moments:
 
 def square(triangle: Floats, features: int) -> Floats:
     """The symmetric matrix (features, features) of its upper triangle, row by row."""
-    matrix = np.zeros((features, features))
-    matrix[np.triu_indices(features)] = triangle
+    return triangle[_places(features)]
+
+
+@lru_cache(LAYOUTS)
+def _places(features: int) -> Codes:
+    """Where each pair stands in the upper triangle, (features, features)."""
+    matrix = np.zeros((features, features), dtype=np.intp)
+    matrix[np.triu_indices(features)] = np.arange(features * (features + 1) // 2)
     return matrix + np.triu(matrix, 1).T
+
+
+@lru_cache(LAYOUTS)
+def reference_moments(layout: Layout) -> Moments:
+    """The reference's, whose correlations and components are computed once."""
+    return moments_of(layout.reference)
 
 
 def held_rows(profile: Profile, moments: Moments) -> float:
@@ -41,10 +54,15 @@ def held_rows(profile: Profile, moments: Moments) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Multivariate drift of a window, with the bounds of independent rows (None where their variance is unknown)."""
+    """Multivariate drift of a window, with the bounds of independent rows (None where their variance is unknown).
+
+    `moments` are the window's, `rows` the effective ones of reference and window that hold the pairs.
+    """
 
     score: Value
     bounds: Interval | None
+    moments: Moments
+    rows: tuple[float, float]
 
 
 def multivariate_error(drift: Drift) -> float:
@@ -55,49 +73,54 @@ def multivariate_error(drift: Drift) -> float:
 def drift_in(scope: Scope, window: str) -> Drift:
     """The drift of a window, computed once; the layout must have moments."""
     if window not in scope.multivariate:
-        scope.multivariate[window] = multivariate_drift_of(scope.windows[window], scope.reference)
+        known = reference_moments(scope.totals.layout)
+        scope.multivariate[window] = multivariate_drift_of(scope.windows[window], scope.reference, known)
     return scope.multivariate[window]
 
 
-def multivariate_drift_of(profile: Profile, reference: Profile) -> Drift:
-    """The drift of `profile`, whose layout must have moments."""
-    moments, known = profile.layout.baseline.moments, (moments_of(reference), moments_of(profile))
-    score = multivariate.multivariate_drift(*known)
+def multivariate_drift_of(profile: Profile, reference: Profile, usual: Moments) -> Drift:
+    """The drift of `profile`, whose layout must have moments, from `reference`, whose moments are `usual`."""
+    moments, current = profile.layout.baseline.moments, moments_of(profile)
+    rows = held_rows(reference, usual), held_rows(profile, current)
+    score = multivariate.multivariate_drift(usual, current)
     variance = None if moments is None else moments.error_variance
     if isinstance(score, NotEnoughData) or variance is None:
-        return Drift(score, None)
-    before, now = (held_rows(side, of) for side, of in zip((reference, profile), known, strict=True))
-    bounds = multivariate.multivariate_interval(score, variance, before, now)
-    return Drift(score, None if isinstance(bounds, NotEnoughData) else bounds)
+        return Drift(score, None, current, rows)
+    bounds = multivariate.multivariate_interval(score, variance, *rows)
+    return Drift(score, None if isinstance(bounds, NotEnoughData) else bounds, current, rows)
 
 
 def measure_multivariate(scope: Scope) -> Iterator[Sample]:
     """Rows 2 and 4: reconstruction error, and each feature's change of correlation."""
     if scope.totals.layout.baseline.moments is None:
         return
-    reference = moments_of(scope.reference)
-    for window, profile in scope.windows.items():
-        current = moments_of(profile)
-        rows = held_rows(scope.reference, reference), held_rows(profile, current)
-        if min(rows) < scope.model.drift.min_rows:
-            continue
+    for window in scope.windows:
         drift = drift_in(scope, window)
+        if min(drift.rows) < scope.model.drift.min_rows:
+            continue
         yield from scope.gauge(names.MULTIVARIATE_DRIFT_SCORE, drift.score, window)
         if drift.bounds is not None:
             yield from scope.interval(_SCORE_BOUNDS, drift.bounds, window)
-        yield from _changes(scope, window, reference, current)
+        yield from _changes(scope, window, drift.moments)
 
 
-def _changes(scope: Scope, window: str, reference: Moments, current: Moments) -> Iterator[Sample]:
-    known = scope.totals.layout.baseline.moments
-    assert known is not None
-    sides = scope.reference, scope.windows[window]
-    before, now = (effective_rows(side, "rows", side.weight) for side in sides)
-    spread = square(np.array(known.spread), len(known.features))
+def _changes(scope: Scope, window: str, current: Moments) -> Iterator[Sample]:
+    layout = scope.totals.layout
+    assert layout.baseline.moments is not None
+    reference, spread = reference_moments(layout), _spread(layout)
+    before, now = (effective_rows(side, "rows", side.weight) for side in (scope.reference, scope.windows[window]))
     pvalues = multivariate.change_pvalues(reference, current, before, now, spread)
     changes = multivariate.correlation_change(reference, current, _significant(scope, pvalues))
-    for feature, change in zip(known.features, changes, strict=True):
+    for feature, change in zip(layout.baseline.moments.features, changes, strict=True):
         yield from scope.gauge(names.FEATURE_CORRELATION_CHANGE, change, window, feature.name)
+
+
+@lru_cache(LAYOUTS)
+def _spread(layout: Layout) -> Floats:
+    """How much more each pair's correlation varies than that of normal features; the layout must have moments."""
+    moments = layout.baseline.moments
+    assert moments is not None
+    return square(np.array(moments.spread), len(moments.features))
 
 
 def _significant(scope: Scope, pvalues: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

@@ -121,9 +121,8 @@ def _binary_estimates(scope: Scope) -> Iterator[Sample]:
         counts = profile.part("output")[:, :-1]
         rows = effective_rows(profile, "rows", float(counts.sum()))
         for metric, (value, lower, upper) in _ESTIMATED.items():
-            estimate, _ = estimation.ESTIMATES[metric]
-            interval = estimation.estimated_interval(metric, counts, scope.calibration, rows)
-            yield from scope.gauge(value, estimate(counts, scope.calibration), window)
+            estimate, interval = estimation.estimated(metric, counts, scope.calibration, rows)
+            yield from scope.gauge(value, estimate, window)
             yield from scope.interval((lower, upper), interval, window)
 
 

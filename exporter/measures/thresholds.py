@@ -11,7 +11,7 @@ from functools import lru_cache
 from exporter import names
 from exporter.config import Model, parse_duration
 from exporter.measures.base import Sample, Scope
-from exporter.measures.distribution import feature_distribution
+from exporter.measures.drift import feature_pairs
 from exporter.stats.spread import Spread
 from exporter.stats.tolerance import alarm_probability, threshold
 
@@ -25,16 +25,13 @@ def measure_drift_thresholds(scope: Scope) -> Iterator[Sample]:
     spreads, drift = scope.totals.layout.baseline.spreads, scope.model.drift
     if spreads is None or spreads.window != drift.window or drift.window not in scope.windows:
         return
-    features = scope.totals.layout.features
-    probability = budget(scope.model, len(features))
+    probability = budget(scope.model, len(scope.totals.layout.features))
     if probability is None:
         return
-    for feature in features:
-        sides = (feature_distribution(profile, feature) for profile in (scope.reference, scope.windows[drift.window]))
-        reference, current = (side.rows for side in sides)
-        if feature.name in spreads.features and min(reference, current) >= drift.min_rows:
-            value = limit(spreads.features[feature.name].known, probability, current)
-            yield from scope.gauge(names.FEATURE_DRIFT_THRESHOLD, value, drift.window, feature.name, "psi")
+    for feature, (_, current) in feature_pairs(scope, drift.window).items():
+        if feature in spreads.features:
+            value = limit(spreads.features[feature].known, probability, current.rows)
+            yield from scope.gauge(names.FEATURE_DRIFT_THRESHOLD, value, drift.window, feature, "psi")
 
 
 def budget(model: Model, features: int) -> float | None:

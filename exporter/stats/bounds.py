@@ -11,28 +11,49 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import chdtrc, chndtrinc, ndtr
+from scipy.special import chdtrc, chndtr, ndtr, ndtri
 
 from exporter.stats.calibration import calibration_error
-from exporter.stats.distances import Floats, checked_counts, each, shares, wasserstein
+from exporter.stats.distances import (
+    Floats,
+    Kernel,
+    checked_counts,
+    each,
+    hellinger_parts,
+    js_parts,
+    psi_parts,
+    shares,
+    wasserstein,
+)
 from exporter.stats.result import Z_95, Interval, NotEnoughData
 
 KOLMOGOROV_95 = 1.3581015157406196  # the 95 % quantile of Kolmogorov's limit law, which z does not move
-EXACT_BELOW = 1e4  # above, the root of a noncentral chi-square is normal to four digits, and its inverse is slow
+EXACT_BELOW = 1e4  # above, the root of a noncentral chi-square is normal to four digits, and its law is slow
 NORMAL_ABOVE = 6.0  # standard deviations, beyond which tails of 1e-9 are lost to rounding in the inverse
+MOST_STEPS, CLOSE = 8, 1e-10  # of the search for a noncentrality, which ends this many standard deviations off
+LEAST_SLOPE = 0.1  # of that search, which rounding in far tails must not throw off
 ROUNDING = 1e-6  # of a row: a cell of one row, taken away, must be empty, as its logarithm is another than a crumb's
 LEAST_STEP = 1e-6  # of the jackknife, above a millionth of the rows: its square must not drown in rounding
 
 
 class _Power(NamedTuple):
-    """How a distance follows a chi-square law: `factor` times its `exponent`-th power, over 1/n + 1/m."""
+    """How a distance follows a chi-square law: `factor` times its `exponent`-th power, over 1/n + 1/m.
+
+    That product is also `scale` times the sum over cells of `parts`.
+    """
 
     factor: float
     exponent: int
+    parts: Kernel
+    scale: float
 
 
-CHI_SQUARES = {"psi": _Power(1.0, 1), "js": _Power(8 * math.log(2), 2), "hellinger": _Power(8.0, 2)}
-"""Distances whose power is the chi-square distance of near shares, but for a factor."""
+CHI_SQUARES = {
+    "psi": _Power(1.0, 1, psi_parts, 1.0),
+    "js": _Power(8 * math.log(2), 2, js_parts, 8.0),
+    "hellinger": _Power(8.0, 2, hellinger_parts, 8.0),
+}
+"""Distances whose power is the chi-square distance of near shares, but for a factor; both sides count alike."""
 
 
 def drift_interval(
@@ -185,38 +206,72 @@ def _noncentrality(statistic: Floats, df: Floats, z: Floats) -> tuple[Floats, Fl
     lower = np.maximum(0.0, np.maximum(0.0, np.sqrt(statistic) - z) ** 2 - (df - 1))
     upper = (np.sqrt(least) + z) ** 2 - (df - 1)
     exact = (least <= EXACT_BELOW) & (z <= NORMAL_ABOVE)
-    tail = ndtr(-z)
-    upper[exact] = chndtrinc(least[exact], df[exact], tail[exact])
+    upper[exact] = _inverse(least[exact], df[exact], -z[exact])
     lower[exact] = 0.0
-    inner = exact & (chdtrc(df, statistic) < tail)  # the inverse stops above 0
-    lower[inner] = chndtrinc(statistic[inner], df[inner], 1 - tail[inner])
+    inner = exact & (chdtrc(df, statistic) < ndtr(-z))  # none else gives as much
+    lower[inner] = _inverse(statistic[inner], df[inner], z[inner])
     return lower, upper
+
+
+def _inverse(statistic: Floats, df: Floats, deviation: Floats) -> Floats:
+    """The noncentralities whose law puts `statistic` so many standard deviations, as of a normal law, up; (tables,).
+
+    That deviation falls by about 1 as the root of noncentrality and df - 1 rises by 1, so secants meet in three or four
+    steps, where scipy's own inverse takes some twenty.
+    """
+
+    def noncentrality(root: Floats) -> Floats:
+        return np.maximum(0.0, root**2 - (df - 1))
+
+    def error(root: Floats) -> Floats:
+        result: Floats = ndtri(chndtr(statistic, df, noncentrality(root))) - deviation
+        return result
+
+    least = np.sqrt(df - 1)
+    before = np.maximum(np.sqrt(statistic) - deviation, least)
+    off = error(before)
+    root = np.maximum(before + off, least)
+    for _ in range(MOST_STEPS):
+        now = error(root)
+        far = np.abs(now) >= CLOSE  # what is close stays, so that no table's answer depends on which others are there
+        if not far.any():
+            break
+        moved, fallen = root - before, off - now
+        steep = np.where(fallen * moved > 0, fallen / np.where(moved != 0, moved, 1.0), 1.0)
+        further = np.maximum(root + now / np.maximum(steep, LEAST_SLOPE), least)
+        before, off, root = root, now, np.where(far, further, root)
+    return noncentrality(root)
 
 
 def _jackknife(method: str, p: Floats, q: Floats, n: Floats, m: Floats) -> tuple[Floats, Floats]:
     """Bias and variance of the powered distance, from what one row less in each cell of either side makes of it."""
-    power = CHI_SQUARES[method]
-
-    def powered(reference: Floats, current: Floats) -> Floats:
-        one, other = np.broadcast_arrays(reference, current)
-        return power.factor * each(method, one, other, n[:, None], m[:, None]) ** power.exponent
-
-    p_row, q_row = p[:, None, :], q[:, None, :]
-    at = powered(p_row, q_row)
     bias, variance = np.zeros(len(p)), np.zeros(len(p))
-    for share, rows, values in ((p, n, powered(_lessened(p, n), q_row)), (q, m, powered(p_row, _lessened(q, m)))):
+    for share, other, rows, others in ((p, q, n, m), (q, p, m, n)):
         step = np.maximum(1 / rows, LEAST_STEP)
-        bias += (share * (values - at)).sum(axis=-1) / step**2 / rows
-        variance += _variance(share, values) / step**2 / rows
+        moves = CHI_SQUARES[method].scale * _moves(CHI_SQUARES[method].parts, share, other, rows, others)
+        bias += (share * moves).sum(axis=-1) / step**2 / rows
+        variance += _variance(share, moves) / step**2 / rows
     return bias, variance
 
 
-def _lessened(share: Floats, rows: Floats) -> Floats:
-    """The shares without one row of each cell in turn: (tables, cells) in, (tables, cells, cells) out."""
-    step = np.maximum(1 / rows, LEAST_STEP)[:, None, None]
-    left = share[:, None, :] - step * np.eye(share.shape[-1])
-    result: Floats = np.where(left > step * ROUNDING, left, 0.0)
-    return result
+def _moves(parts: Kernel, share: Floats, other: Floats, rows: Floats, others: Floats) -> Floats:
+    """By how much the sum of `parts` moves when one row of each cell in turn is taken from `share`; (tables, cells).
+
+    The row's cell loses it and all others grow alike: the sum over all grown cells is one for the whole table, but for
+    cells that hold less than a row, and only the row's own part is put right.
+    """
+    step = np.maximum(1 / rows, LEAST_STEP)[:, None]
+    left = np.where(share - step > step * ROUNDING, share - step, 0.0)
+    taken = share - left
+    with np.errstate(divide="ignore", invalid="ignore"):  # where a single row holds the whole side, nothing is known
+        usual, growth = 1 / (1 - step), 1 / (1 - taken)
+        grown, own = parts(share * usual, other, rows, others), parts(left * growth, other, rows, others)
+        moves = grown.sum(axis=-1, keepdims=True) - grown + own
+        table, cell = np.nonzero((share > 0) & (np.abs(taken - step) > CLOSE * step))
+        lone = parts(share[table] * growth[table, cell, None], other[table], rows[table], others[table])
+        moves[table, cell] = lone.sum(axis=-1) - lone[np.arange(len(lone)), cell] + own[table, cell]
+    at = parts(share, other, rows, others).sum(axis=-1, keepdims=True)
+    return np.where(share > 0, moves - at, 0.0)
 
 
 def _variance(share: Floats, values: Floats) -> Floats:

@@ -47,11 +47,7 @@ def concept_drift(positive: ArrayLike, negative: ArrayLike, calibration: Calibra
 
     Kumar, A., Liang, P. and Ma, T. (2019). Verified uncertainty calibration. NeurIPS 32.
     """
-    found = _residuals(positive, negative, calibration, rows)
-    if isinstance(found, NotEnoughData):
-        return found
-    squares = float((found.share * (found.difference**2 - np.diag(found.covariance))).sum())
-    return math.sqrt(max(0.0, squares))
+    return concept_test(positive, negative, calibration, rows)[0]
 
 
 def concept_pvalue(positive: ArrayLike, negative: ArrayLike, calibration: CalibrationMap, rows: float) -> Value:
@@ -70,11 +66,19 @@ def concept_pvalue(positive: ArrayLike, negative: ArrayLike, calibration: Calibr
 
     Hosmer, D. W. and Lemeshow, S. (1980). Communications in Statistics A9.
     """
+    return concept_test(positive, negative, calibration, rows)[1]
+
+
+def concept_test(
+    positive: ArrayLike, negative: ArrayLike, calibration: CalibrationMap, rows: float
+) -> tuple[Value, Value]:
+    """`concept_drift` and `concept_pvalue` of the same labels, looked at once."""
     found = _residuals(positive, negative, calibration, rows)
     if isinstance(found, NotEnoughData):
-        return found
+        return found, found
+    squares = float((found.share * (found.difference**2 - np.diag(found.covariance))).sum())
     distance = found.difference @ np.linalg.solve(found.covariance, found.difference)
-    return float(chdtrc(found.share.size, max(0.0, float(distance))))
+    return math.sqrt(max(0.0, squares)), float(chdtrc(found.share.size, max(0.0, float(distance))))
 
 
 def _residuals(

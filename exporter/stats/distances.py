@@ -198,21 +198,39 @@ def each(
     return _distances(KERNELS[method], *_pair(reference, current), n_ref, n_cur)
 
 
-def psi_kernel(p: Floats, q: Floats, n: Floats, m: Floats) -> Floats:
-    """PSI of shares p and q of n and m rows, along the last axis."""
+def psi_parts(p: Floats, q: Floats, n: Floats, m: Floats) -> Floats:
+    """What each cell adds to PSI: shares (..., cells) of n and m (...) rows in, (..., cells) out."""
     reference = np.where(p > 0, p, np.minimum(0.5 / n[..., None], q))
     current = np.where(q > 0, q, np.minimum(0.5 / m[..., None], p))
     both = (reference > 0) & (current > 0)
     logs = np.log(np.where(both, current, 1.0)) - np.log(np.where(both, reference, 1.0))
-    result: Floats = ((current - reference) * logs).sum(axis=-1)
+    result: Floats = (current - reference) * logs
     return result
 
 
-def js_kernel(p: Floats, q: Floats, _n: Floats, _m: Floats) -> Floats:
-    """Jensen-Shannon distance of shares; written in t = (p - q) / (p + q), which keeps its digits near 0."""
+def js_parts(p: Floats, q: Floats, _n: Floats, _m: Floats) -> Floats:
+    """What each cell adds to the divergence in nats; in t = (p - q) / (p + q), which keeps its digits near 0."""
     total = p + q
     t = (p - q) / np.where(total > 0, total, 1.0)
-    nats = (total * (xlog1py(1 + t, t) + xlog1py(1 - t, -t))).sum(axis=-1) / 4
+    result: Floats = total * (xlog1py(1 + t, t) + xlog1py(1 - t, -t)) / 4
+    return result
+
+
+def hellinger_parts(p: Floats, q: Floats, _n: Floats, _m: Floats) -> Floats:
+    """What each cell adds to the square of Hellinger's distance."""
+    result: Floats = (np.sqrt(p) - np.sqrt(q)) ** 2 / 2
+    return result
+
+
+def psi_kernel(p: Floats, q: Floats, n: Floats, m: Floats) -> Floats:
+    """PSI of shares p and q of n and m rows, along the last axis."""
+    result: Floats = psi_parts(p, q, n, m).sum(axis=-1)
+    return result
+
+
+def js_kernel(p: Floats, q: Floats, n: Floats, m: Floats) -> Floats:
+    """Jensen-Shannon distance of shares."""
+    nats = js_parts(p, q, n, m).sum(axis=-1)
     result: Floats = np.sqrt(np.clip(nats / np.log(2), 0.0, 1.0))
     return result
 
@@ -229,8 +247,8 @@ def _ks(p: Floats, q: Floats, _n: Floats, _m: Floats) -> Floats:
     return np.minimum(result, 1.0)
 
 
-def _hellinger(p: Floats, q: Floats, _n: Floats, _m: Floats) -> Floats:
-    result: Floats = np.sqrt(((np.sqrt(p) - np.sqrt(q)) ** 2).sum(axis=-1) / 2)
+def _hellinger(p: Floats, q: Floats, n: Floats, m: Floats) -> Floats:
+    result: Floats = np.sqrt(hellinger_parts(p, q, n, m).sum(axis=-1))
     return np.minimum(result, 1.0)
 
 

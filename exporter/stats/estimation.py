@@ -142,19 +142,26 @@ def estimated_interval(
     >>> [round(end, 3) for end in estimated_interval("accuracy", [[200, 0], [0, 200]], learned, 400)]
     [0.698, 0.802]
     """
+    return estimated(metric, counts, calibration, rows, z)[1]
+
+
+def estimated(
+    metric: str, counts: ArrayLike, calibration: CalibrationMap, rows: float, z: float = Z_95
+) -> tuple[Value, Interval | NotEnoughData]:
+    """The estimate of `metric` with its `estimated_interval`."""
     estimate, gradient = ESTIMATES[metric]
     value, n = estimate(counts, calibration), _rows(rows)
     if isinstance(value, NotEnoughData):
-        return value
+        return value, value
     if isinstance(n, NotEnoughData):
-        return n
+        return value, n
     table = _table(counts, calibration)
     share = shares(table.ravel()).reshape(table.shape)
     slope = gradient(share, calibration.chance, value)
     labels = float((share * slope**2 * calibration.label_variance).sum()) / min(n, calibration.rows)
     learned = float(calibration.covariance((share * slope).sum(axis=0)[None, :])[0, 0])
     half = z * math.sqrt(labels + learned)
-    return Interval(max(0.0, value - half), min(1.0, value + half))
+    return value, Interval(max(0.0, value - half), min(1.0, value + half))
 
 
 def class_maps(

@@ -7,6 +7,7 @@ missing moves nothing here as long as it is missing at random.
 
 import math
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +19,7 @@ from exporter.stats.result import Z_95, Interval, NotEnoughData, Value, ratio
 
 # The share of the variance that the kept components explain: NannyML's default for data reconstruction with PCA.
 EXPLAINED = 0.65
+REFERENCES = 64  # remembered by identity; a process has one for each model, and those of a reload
 OVERFLOWED = NotEnoughData(0.0, 1.0, "a sum behind the value is not finite")
 
 
@@ -26,7 +28,8 @@ class Moments:
     """Additive sums over rows of k features; a missing value counts as z = 0.
 
     `weight`: sum w. `sums` (k,): sum w z. `products` (k, k): sum w z_i z_j. `pairs` (k, k): sum w of the rows that
-    hold both i and j. ValueError unless all are finite (up to 1e300) and shaped alike, weights 0 or above.
+    hold both i and j. ValueError unless all are finite (up to 1e300) and shaped alike, weights 0 or above. What one
+    side alone decides is computed once for it.
     """
 
     weight: float
@@ -50,9 +53,35 @@ class Moments:
         arrays = (np.asarray(values, dtype=np.float64) for values in (sums, products, pairs))
         return cls(float(weight), *arrays)
 
+    @cached_property
     def means(self) -> Floats:
         """The mean of w z_i z_j over the rows that hold both, (k, k), symmetric; NaN for pairs never held."""
         return _over(_symmetric(self.products), _symmetric(self.pairs))
+
+    @cached_property
+    def places(self) -> tuple[Floats, Floats]:
+        """Each feature's mean and standard deviation over the rows that hold it; a deviation that drowned is NaN."""
+        mean, square = _over(self.sums, np.diag(self.pairs)), np.diag(self.means)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, so unknown
+            variance = square - mean**2
+            varies = np.isfinite(variance) & (variance > LOST_VARIANCE * square)
+        return mean, np.sqrt(np.where(varies, variance, np.nan))
+
+    @cached_property
+    def correlation(self) -> Floats:
+        """As `correlation` gives it."""
+        centre, deviation = self.places
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, so unknown below
+            covariance = self.means - np.outer(centre, centre)
+            result = np.clip(covariance / deviation[:, None] / deviation[None, :], -1.0, 1.0)
+        result[np.diag_indices_from(result)] = np.where(np.isfinite(deviation), 1.0, np.nan)
+        return np.where(np.isfinite(result), result, np.nan)
+
+    @cached_property
+    def usual(self) -> Floats:
+        """`standard_moments` of this side by itself, (k, k), with 0 where they are unknown."""
+        own = standard_moments(self, self)
+        return np.where(np.isfinite(own), own, 0.0)
 
 
 def correlation(moments: Moments) -> Floats:
@@ -66,12 +95,7 @@ def correlation(moments: Moments) -> Floats:
     >>> correlation(Moments.of(3, [0, 0], [[2, 2], [2, 8]], [[3, 3], [3, 3]])).round(6).tolist()
     [[1.0, 0.5], [0.5, 1.0]]
     """
-    centre, deviation = places(moments)
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, so unknown below
-        covariance = moments.means() - np.outer(centre, centre)
-        result = np.clip(covariance / deviation[:, None] / deviation[None, :], -1.0, 1.0)
-    result[np.diag_indices_from(result)] = np.where(np.isfinite(deviation), 1.0, np.nan)
-    return np.where(np.isfinite(result), result, np.nan)
+    return moments.correlation
 
 
 def correlation_change(reference: Moments, current: Moments, significant: NDArray[np.bool_]) -> tuple[Value, ...]:
@@ -89,7 +113,7 @@ def correlation_change(reference: Moments, current: Moments, significant: NDArra
     (0.0, 0.0)
     """
     _alike(reference, current)
-    change = np.abs(correlation(current) - correlation(reference))
+    change = np.abs(current.correlation - reference.correlation)
     np.fill_diagonal(change, np.nan)
     known = np.isfinite(change)
     largest = np.where(known & significant, change, 0.0).max(axis=1, initial=0.0)
@@ -123,7 +147,7 @@ def change_pvalues(
     Fisher, R. A. (1921). On the probable error of a coefficient of correlation. Metron 1.
     """
     _alike(reference, current)
-    before, after = correlation(reference), correlation(current)
+    before, after = reference.correlation, current.correlation
     variance = spread * (_fisher_variance(reference, before, n_ref) + _fisher_variance(current, before, n_cur))
     with np.errstate(divide="ignore", invalid="ignore"):  # r of -1 and 1 have no spread: what differs does so by inf
         moved = np.abs(np.arctanh(before) - np.arctanh(after))
@@ -181,7 +205,7 @@ def reconstruction_error(second_moments: Floats, components: Floats) -> float:
     >>> reconstruction_error(np.array([[5.0, 1.0], [1.0, 2.0]]), np.array([[1.0], [0.0]]))
     2.0
     """
-    kept = np.einsum("ir,ij,jr->", components, second_moments, components, optimize=True)
+    kept = ((second_moments @ components) * components).sum()
     return max(0.0, float(np.trace(second_moments) - kept))
 
 
@@ -196,11 +220,11 @@ def standard_moments(moments: Moments, reference: Moments) -> Floats:
     >>> standard_moments(side, side).tolist()
     [[1.0, 1.0], [1.0, 1.0]]
     """
-    mean, deviation = places(reference)
+    mean, deviation = reference.places
     centre = _over(moments.sums, np.diag(moments.pairs))
     with np.errstate(over="ignore", invalid="ignore"):
         crossed = np.outer(mean, centre)
-        about = moments.means() - crossed - crossed.T + np.outer(mean, mean)
+        about = moments.means - crossed - crossed.T + np.outer(mean, mean)
         result: Floats = about / deviation[:, None] / deviation
     return result
 
@@ -223,18 +247,22 @@ def multivariate_drift(reference: Moments, current: Moments, explained: float = 
     for moments, side in ((reference, "reference"), (current, "current window")):
         if not moments.pairs.any():
             return NotEnoughData(0.0, 1.0, f"the {side} holds no numbers")
-    usual = standard_moments(reference, reference)
-    now = standard_moments(current, reference)
-    usual = np.where(np.isfinite(usual), usual, 0.0)
-    now = np.where((reference.pairs > 0) & (current.pairs > 0) & np.isfinite(places(reference)[1]), now, usual)
+    usual, now = reference.usual, standard_moments(current, reference)
+    now = np.where((reference.pairs > 0) & (current.pairs > 0) & np.isfinite(reference.places[1]), now, usual)
     if not (np.abs(now) <= LARGEST_COUNT).all():
         return OVERFLOWED
-    components = principal_components(usual, explained)
-    error = reconstruction_error(usual, components)
+    components, error = _reconstruction(reference, explained)
     if error <= LOST_VARIANCE * np.trace(usual):
         return NotEnoughData(0.0, 1.0, "the reference's components leave no error to compare with")
     times = ratio(reconstruction_error(now, components), error, "the reference holds no numbers")
     return times if isinstance(times, NotEnoughData) else times - 1
+
+
+@lru_cache(REFERENCES)
+def _reconstruction(reference: Moments, explained: float) -> tuple[Floats, float]:
+    """The reference's components, and the error that they leave of the reference itself."""
+    components = principal_components(reference.usual, explained)
+    return components, reconstruction_error(reference.usual, components)
 
 
 def multivariate_interval(
@@ -255,15 +283,6 @@ def multivariate_interval(
         return NotEnoughData(0.0, 1.0, "no effective rows")
     half = z * math.sqrt(error_variance * (1 / n_ref + 1 / n_cur)) * (1 + score)
     return Interval(max(-1.0, score - half), score + half)
-
-
-def places(moments: Moments) -> tuple[Floats, Floats]:
-    """Each feature's mean and standard deviation over the rows that hold it; a deviation that drowned is NaN."""
-    mean, square = _over(moments.sums, np.diag(moments.pairs)), np.diag(moments.means())
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, so unknown
-        variance = square - mean**2
-        varies = np.isfinite(variance) & (variance > LOST_VARIANCE * square)
-    return mean, np.sqrt(np.where(varies, variance, np.nan))
 
 
 def _alike(reference: Moments, current: Moments) -> None:

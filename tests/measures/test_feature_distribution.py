@@ -134,7 +134,7 @@ def test_an_incomplete_list_has_others_and_no_unseen() -> None:
     feature = CategoryFeature(name="c", values=("a",), complete=False)
     bins = bins_of(feature, np.array([1.0, 2.0, 0.0]))
     assert bins.labels == ("01: a", "02: other")
-    assert bins.shares(np.array([1.0, 2.0, 1.0])) == [0.25, 0.75]
+    assert bins.shares(np.array([1.0, 2.0, 1.0])).tolist() == [0.25, 0.75]
 
 
 def test_a_long_value_is_cut_and_stays_apart_from_its_like() -> None:

@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from exporter.stats import bounds, distances
 from exporter.stats.calibration import calibration_error
-from exporter.stats.result import Interval, NotEnoughData
+from exporter.stats.result import Z_95, Interval, NotEnoughData
 
 Floats = NDArray[np.float64]
 
@@ -221,3 +222,50 @@ def test_a_cell_of_one_row_does_not_widen_the_bounds_without_end() -> None:
     drawn = distances.each("psi", *sides)
     assert isinstance(interval, Interval)
     assert interval.upper - interval.lower < 3 * (np.quantile(drawn, 0.975) - np.quantile(drawn, 0.025))
+
+
+def without_a_row(method: str, share: Floats, other: Floats, rows: float, others: float) -> tuple[float, float]:
+    """Bias and variance that one side adds, by its definition: the powered distance with each row left out."""
+    power, step, left = bounds.CHI_SQUARES[method], max(1 / rows, bounds.LEAST_STEP), []
+    for cell in np.flatnonzero(share):
+        fewer = share.copy()
+        fewer[cell] = share[cell] - step if share[cell] - step > step * bounds.ROUNDING else 0.0
+        left.append(power.factor * float(distances.each(method, fewer, other, rows, others)) ** power.exponent)
+    at = power.factor * float(distances.each(method, share, other, rows, others)) ** power.exponent
+    of, moved = share[share > 0], np.array(left) - at
+    mean = float(of @ moved)
+    return mean / step**2 / rows, float(of @ (moved - mean) ** 2) / step**2 / rows
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.4])  # below 1, cells hold less than an effective row
+@pytest.mark.parametrize("method", bounds.CHI_SQUARES)
+def test_they_follow_the_jackknife_by_its_definition_and_the_inverse_of_scipy(method: str, weight: float) -> None:
+    rng = np.random.default_rng(3)
+    reference, current = (rng.multinomial(300, rng.dirichlet(np.ones(12)), 20) * weight for _ in "ab")
+    found = np.array(bounds.each_interval(method, reference, current, np.full(20, 300.0), np.full(20, 300.0)))
+    power, unit, ndtr = bounds.CHI_SQUARES[method], 2 / 300, scipy.special.ndtr
+    for place, (r, c) in enumerate(zip(reference, current, strict=True)):
+        p, q = distances.shares(r), distances.shares(c)
+        parts = np.array([without_a_row(method, *sides, 300, 300) for sides in ((p, q), (q, p))]).sum(axis=0)
+        value = float(distances.each(method, r, c, 300, 300))
+        statistic = power.factor * value**power.exponent / unit
+        df = max(int(((r > 0) | (c > 0)).sum()) - 1, parts[0] / unit)
+        z = Z_95 * max(1.0, math.sqrt(parts[1]) / unit / (2 * math.sqrt(statistic)))
+        least, is_exact = max(statistic, df), z <= bounds.NORMAL_ABOVE
+        end = scipy.special.chndtrinc(least, df, ndtr(-z)) if is_exact else (math.sqrt(least) + z) ** 2 - (df - 1)
+        upper = (max(0.0, end) * unit / power.factor) ** (1 / power.exponent)
+        expected = max(value, upper if method == "psi" else min(1.0, upper))
+        assert found[1, place] == pytest.approx(expected, rel=1e-7)
+        if found[0, place] > 0 and is_exact:
+            noncentrality = power.factor * found[0, place] ** power.exponent / unit
+            assert scipy.special.chndtr(statistic, df, noncentrality) == pytest.approx(ndtr(z), rel=1e-7)
+    assert (found[0] > 0).any()
+
+
+def test_a_table_has_the_bounds_that_it_has_alone() -> None:
+    rng = np.random.default_rng(5)
+    reference, current = (rng.multinomial(5_000, rng.dirichlet(np.full(10, 3.0)), 30) for _ in "ab")
+    rows = np.full(30, 5_000.0)
+    together = np.array(bounds.each_interval("psi", reference, current, rows, rows))
+    alone = [bounds.each_interval("psi", reference[[i]], current[[i]], rows[[i]], rows[[i]]) for i in range(30)]
+    np.testing.assert_array_equal(together, np.array(alone)[:, :, 0].T)
