@@ -151,7 +151,7 @@ def transaction(connection: duckdb.DuckDBPyConnection, end: str) -> Iterator[Non
 
 def connected(folder: Path) -> duckdb.DuckDBPyConnection:
     """A database as the exporter's."""
-    return duckdb.connect(str(folder / "state.duckdb"), config={"threads": 2, "memory_limit": "96MB"})
+    return duckdb.connect(str(folder / "state.duckdb"), config={"threads": 2, "memory_limit": "64MB"})
 
 
 def remember(ledger: Ledger, numbers: np.ndarray) -> int:

@@ -31,7 +31,7 @@ from exporter.windows import FINE, HOUR, Stretch, bucket_starts, window_start
 log = logging.getLogger(__name__)
 
 FORMAT = "3"
-_MEMORY = "96MB"  # DuckDB spills beyond; the exporter as a whole stays under 400 MiB
+_MEMORY = "64MB"  # DuckDB spills beyond; the exporter as a whole stays under 400 MiB
 _TABLES = (
     "meta (name VARCHAR, value VARCHAR)",
     "positions (identity VARCHAR, position BIGINT, trace BLOB)",

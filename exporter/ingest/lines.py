@@ -7,7 +7,7 @@ from typing import IO, Any
 from exporter.ingest.files import UNREADABLE
 from exporter.ingest.ndjson import CHUNK, MAX_LINE
 
-BLOCK = 4 * 1024 * 1024  # bytes of NDJSON in one piece: bounds memory, and how long a copy of it holds up a scrape
+BLOCK = 3 * 1024 * 1024  # bytes of NDJSON in one piece: bounds memory, and how long a copy of it holds up a scrape
 _READ = 1024 * 1024  # bytes asked of the system at once
 
 

@@ -103,7 +103,8 @@ class Rows:
         taken, files = np.empty((len(numbers), _WORDS), dtype=np.uint64), numbers >> _BITS
         for file, words in self._files.items():
             here = np.flatnonzero(files == file)
-            taken[here] = words.rows.take(numbers[here] & _WITHIN, axis=0)
+            if len(here):
+                taken[here] = words.take(numbers[here] & _WITHIN)
         rows: Structured = taken.view(ROW).reshape(-1)
         return rows
 
@@ -126,8 +127,16 @@ class _File:
         weakref.finalize(self, file.close)
         file.truncate(size)
         self._descriptor = file.fileno()
+        self._memory = mmap.mmap(self._descriptor, size, prot=mmap.PROT_READ)
         # As words, for numpy copies rows of several types one by one.
-        self.rows = np.frombuffer(mmap.mmap(self._descriptor, size, prot=mmap.PROT_READ), np.uint64).reshape(-1, _WORDS)
+        self._rows = np.frombuffer(self._memory, np.uint64).reshape(-1, _WORDS)
+
+    def take(self, places: Numbers) -> Codes:
+        """Words of shape (rows, _WORDS)."""
+        taken: Codes = self._rows.take(places, axis=0)
+        if hasattr(mmap, "MADV_DONTNEED"):  # the system still caches it, but it is the process's memory no longer
+            self._memory.madvise(mmap.MADV_DONTNEED)
+        return taken
 
     def write(self, place: int, rows: Structured) -> None:
         """Write rows from a place on."""
