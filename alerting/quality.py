@@ -5,10 +5,9 @@ from alerting.drift import OF_FEATURE, WHO
 from alerting.durations import Pace
 from alerting.promql import Level, compare, either, grouped, number, select, told
 from exporter import names
-from exporter.config import Config, parse_duration
+from exporter.config import BROKEN_BELOW, Config, parse_duration
 from exporter.names import FEATURE, MODEL, WINDOW, WINDOWED
 
-BROKEN_BELOW = 0.5  # more rows lack the feature than have it: no sampling noise or optional field, but a broken source
 # A fifth of the rows, all moved into one tenth of the reference, makes a PSI of 0.22; a smaller gap explains no drift
 # that anyone acts on.
 EXPLAINS_BELOW = 0.8

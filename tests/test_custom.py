@@ -20,6 +20,8 @@ from exporter.custom import MOST_SERIES, Made, Statistic, Window, load_statistic
 from exporter.errors import ConfigError
 from exporter.evaluate import evaluate
 from exporter.forecast import forecast_series
+from exporter.history.backfill import snapshots
+from exporter.history.replay import Grid
 from exporter.measures import MEASURES, Sample
 from exporter.monitor import Monitor
 from exporter.service import Exporter
@@ -28,7 +30,7 @@ from exporter.stats.result import NotEnoughData
 from tests.exporters import series, step, write
 from tests.strategies import binary_rows, built, measured, model_of, value_of
 from tests.test_evaluate import LATEST
-from tests.world import CONFIG, outcome, prediction, text, world
+from tests.world import CONFIG, START, outcome, prediction, text, world
 
 MODEL = model_of()
 BASELINE = built(MODEL, binary_rows(1, 400))
@@ -96,6 +98,14 @@ def test_promtool_finds_nothing_to_say_about_the_documented_example(tmp_path: Pa
     assert b"# HELP feature_mode_share_change Change of the share of its fullest bin. Recomputed" in exposition
     checked = subprocess.run(["promtool", "check", "metrics"], input=exposition, capture_output=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+
+
+def test_backfill_writes_it(tmp_path: Path, module: Module) -> None:
+    monitor = monitored(tmp_path, f"{module(EXAMPLE)}:mode_share")
+    log(tmp_path)
+    grid = Grid.of(monitor, START + 86_400, START + 86_400, 86_400)
+    [snapshot] = snapshots(monitor, [str(tmp_path / "logs")], grid, LATEST)
+    assert "feature_mode_share_change" in {sample.family.name for sample in snapshot.samples}
 
 
 def test_serving_exports_it_and_a_reload_takes_it_up(tmp_path: Path, module: Module) -> None:

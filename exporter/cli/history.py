@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 import time
 from collections.abc import Sequence
 from enum import StrEnum
@@ -43,7 +44,9 @@ def backfill(
     monitor = Monitor.load(load_config(config), str(config))
     grid = Grid.of(monitor, instant(start, "--start"), _past(end, now), parse_duration(step))
     plan = Plan(monitor.config, str(config), grid, _empty(out), _labels(label), parse_duration(step))
-    written = write_history(plan, monitor, log, now + parse_duration(monitor.config.limits.future))
+    latest = now + parse_duration(monitor.config.limits.future)
+    with typer.progressbar(length=len(grid.instants), label="instants", file=sys.stderr) as bar:
+        written = write_history(plan, monitor, log, latest, bar.update)
     if blocks is not None:
         create_blocks(written.files, blocks, plan.lines().hours)
     told = f"{written.samples} samples of {len(grid.instants)} instants in {len(written.files)} files"

@@ -8,11 +8,12 @@ from exporter.config.alerting import Alerting, Email, PagerDuty, Slack, Webhook
 from exporter.config.base import parse_duration
 from exporter.config.intake import Foreign, Intake
 from exporter.config.load import UniqueKeyLoader, config_schema, load_config, parse_config, problems_of, yaml_problem
-from exporter.config.model import Model, Task, Thresholds
+from exporter.config.model import BROKEN_BELOW, Model, Task, Thresholds
 from exporter.config.objectives import Objectives
 from exporter.config.root import Config, Costs
 
 __all__ = [
+    "BROKEN_BELOW",
     "Alerting",
     "Config",
     "Costs",

@@ -32,6 +32,10 @@ class FeatureDriftLevels(Section):
         return self
 
 
+BROKEN_BELOW = 0.5  # complete: more rows lack the feature than have it, which no noise or optional field does
+"""Below it a feature's source is taken for broken."""
+
+
 class Thresholds(Section):
     """What the alerts of one model compare with; the defaults are the table in the README."""
 

@@ -70,12 +70,12 @@ def _batched(moments: Iterable[_Moment], size: int) -> Iterator[list[_Moment]]:
         yield several
 
 
-def backfill(snapshots: Iterator[Snapshot], lines: Lines, progress: Callable[[float], None]) -> list[Failure]:
-    """Write every snapshot, telling each instant; one failure of each statistic that raised."""
+def backfill(snapshots: Iterator[Snapshot], lines: Lines, progress: Callable[[int], None]) -> list[Failure]:
+    """Write every snapshot, telling of each one that it is done; one failure of each statistic that raised."""
     failures: dict[tuple[str, str], Failure] = {}
     for snapshot in snapshots:
         lines.write(snapshot.at, snapshot.samples)
         failures |= {(failure.model, failure.statistic): failure for failure in snapshot.failures}
-        progress(snapshot.at)
+        progress(1)
     lines.flush()
     return list(failures.values())

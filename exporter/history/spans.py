@@ -5,7 +5,7 @@ small part of the work; spans meet where one file ends.
 """
 
 import multiprocessing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,16 +48,21 @@ class Written:
         return Written((*self.files, *other.files), self.samples + other.samples, tuple(failures))
 
 
-def write_history(plan: Plan, monitor: Monitor, paths: Sequence[str], latest: float) -> Written:
-    """Read `paths` once and write every instant of `plan`; DataError when there is nothing."""
+def write_history(plan: Plan, monitor: Monitor, paths: Sequence[str], latest: float,
+                  progress: Callable[[int], None] = lambda _: None) -> Written:  # fmt: skip
+    """Read `paths` once and write every instant of `plan`; DataError when there is nothing.
+
+    `progress` hears how many more instants are done; while two processes work, the other is taken to be as far.
+    """
     dated = read_dated(monitor, paths, plan.grid, latest)
     count = len(plan.grid.instants)
     middle = _middle(plan.grid.instants, plan.lines()) if count >= WORTH else count
     if middle == count:
-        return _write(plan, monitor, dated, range(count))
+        return _write(plan, monitor, dated, range(count), progress)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         second = pool.submit(_write_apart, plan, dated, range(middle, count))
-        return _write(plan, monitor, dated, range(middle)) + second.result()
+        first = _write(plan, monitor, dated, range(middle), lambda done: progress(2 * done))
+        return first + second.result()
 
 
 def _middle(instants: Sequence[float], lines: Lines) -> int:
@@ -69,11 +74,11 @@ def _middle(instants: Sequence[float], lines: Lines) -> int:
 
 def _write_apart(plan: Plan, dated: Dated, steps: range) -> Written:
     """In a process of its own, which loads baselines and the user's statistics for itself."""
-    return _write(plan, Monitor.load(plan.config, plan.source), dated, steps)
+    return _write(plan, Monitor.load(plan.config, plan.source), dated, steps, lambda _: None)
 
 
-def _write(plan: Plan, monitor: Monitor, dated: Dated, steps: range) -> Written:
+def _write(plan: Plan, monitor: Monitor, dated: Dated, steps: range, progress: Callable[[int], None]) -> Written:
     lines = plan.lines()
-    failures = backfill(snapshots_in(monitor, plan.grid, dated, steps), lines, lambda _: None)
+    failures = backfill(snapshots_in(monitor, plan.grid, dated, steps), lines, progress)
     told = tuple(f"{failure.model}: {failure.statistic} failed: {failure.error!r}" for failure in failures)
     return Written(tuple(lines.files), lines.samples, told)

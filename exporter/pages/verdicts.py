@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from exporter import names
-from exporter.config import parse_duration
+from exporter.config import BROKEN_BELOW, parse_duration
 from exporter.measures import Scope
 from exporter.measures.comparison import JUDGED
 from exporter.pages.document import LEVELS, Level
 from exporter.pages.seen import Seen
 from exporter.pages.words import number, percent, said
-
-BROKEN_BELOW = 0.5  # as the alert PredictionFeatureBroken has it
 
 
 @dataclass(frozen=True, slots=True)
