@@ -37,6 +37,17 @@ LABELS: Mapping[str, Sequence[str]] = {
     "component": ("log_storage", "compute"),
     "kind": ("prediction", "outcome", "counts"),
     "statistic": ("performance", "feature_drift", "output_drift", "quality", "cost"),
+    "age": ("1h", "1d", "7d"),
+    "period": ("previous", "last_week"),
+    "segment": ("region",),
+    "value": ("north", "south", "east", "other"),
+    "state": ("active", "quiet"),
+    "code": ("200", "400"),
+    "half": ("request", "response"),
+    "action": ("notify", "ticket", "retrain"),
+    "outcome": ("done", "failed"),
+    "standing": ("due", "waiting"),
+    "verdict": ("true", "false"),
     "task": ("binary",),
     "baseline": ("0123456789ab",),
     "version": ("0.1.0",),
@@ -172,6 +183,8 @@ def _of_family(family: Family, model: str, version: str, since: float) -> Iterat
         known[names.METHOD] = ["psi"]
     if family is names.FEATURE_DISTRIBUTION_RATIO:
         known[names.WINDOW] = ["1d"]
+    if family is names.SEGMENT_FEATURE_DRIFT_SCORE:
+        known[names.FEATURE], known[names.METHOD] = list(LABELS[names.FEATURE][:5]), ["psi", "js", "chi2"]
     until = float(DEPLOYED) if family is names.MODEL_INFO and model == "model_00" else float("inf")
     for values in itertools.product(*(known[label] for label in family.labels)):
         pairs = dict(zip(family.labels, values, strict=True))

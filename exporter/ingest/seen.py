@@ -15,15 +15,23 @@ Hashes = NDArray[np.uint64]
 Hashed = Mapping[str, Sequence[Hashes | None]]
 
 
-class SeenHashes:
-    """A set that only grows: sorted runs, merged as they grow alike, so that n hashes cost n log n."""
+_MARK_BITS = 24  # of a hash: 16 MB of marks, of which a million hashes set one in sixteen
+_UNMARKED = np.uint64(64 - _MARK_BITS)
 
-    def __init__(self, runs: tuple[Hashes, ...] = ()) -> None:
+
+class SeenHashes:
+    """A set that only grows: sorted runs, merged as they grow alike, so that n hashes cost n log n.
+
+    `marks` tell of the upper bits of all hashes that any copy took, so that few hashes must be looked for in the runs.
+    """
+
+    def __init__(self, runs: tuple[Hashes, ...] = (), marks: Mask | None = None) -> None:
         self._runs = list(runs)
+        self._marks = np.zeros(2**_MARK_BITS, dtype=bool) if marks is None else marks
 
     def copy(self) -> "SeenHashes":
         """A set that grows apart from this one."""
-        return SeenHashes(tuple(self._runs))
+        return SeenHashes(tuple(self._runs), self._marks)
 
     def add(self, hashes: Hashes) -> Mask:
         """True where a hash stands for the first time, in this batch as in all before it; all are remembered.
@@ -35,7 +43,9 @@ class SeenHashes:
         [False, True]
         """
         run = np.sort(hashes)
-        repeats = bool((run[1:] == run[:-1]).any() or self._holds(run).any())
+        marks = (run >> _UNMARKED).astype(np.intp)
+        repeats = bool((run[1:] == run[:-1]).any() or self._holds(run[self._marks[marks]]).any())
+        self._marks[marks] = True
         first = self._first(hashes) if repeats else np.ones(len(hashes), dtype=bool)
         self._remember(np.sort(hashes[first]) if repeats else run)
         return first
