@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from exporter.baseline import Baseline
 from exporter.config import Costs
+from exporter.config.segment import Segment
 from exporter.measures import MEASURES, Sample, Scope
 from exporter.reference import ReferenceData, build_baseline
 from tests.strategies import Counting, Row, by_lines, lines, model_of, prediction, schema_of
@@ -46,10 +47,11 @@ def _outputs(task: str, score: float, said: int, chance: float) -> Row:
 
 
 @lru_cache
-def reference_of(task: str, change: Change | None = None) -> Baseline:
+def reference_of(task: str, change: Change | None = None, segments: tuple[Segment, ...] = ()) -> Baseline:
     rows = usual(task, 1, DAYS * A_DAY, DAY / A_DAY)
     table = pa.Table.from_pylist([change(row) if change else row for row in rows])
-    return build_baseline(model_of(task), ReferenceData(table, "r", "d"), 0.0, ("c",), (DAY,))
+    model = model_of(task).model_copy(update={"segments": segments})
+    return build_baseline(model, ReferenceData(table, "r", "d"), 0.0, ("c",), (DAY,))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from exporter.explain.base import Explanation, Table, Working
 from exporter.explain.drift import explain_feature_drift, explain_model_drift
 from exporter.explain.performance import explain_performance
 from exporter.explain.quality import explain_cost, explain_operations, explain_quality
+from exporter.explain.segments import explain_segment_drift, explain_segments
 from exporter.measures import Histogram, Sample, Scope
 from exporter.stats.result import NotEnoughData
 
@@ -20,7 +21,11 @@ __all__ = ["Explanation", "Table", "Working", "explain_feature", "explain_model"
 def explain_feature(scope: Scope, window: str, feature: str, samples: Iterable[Sample]) -> Iterator[Explanation]:
     """Every number of one feature in one window; KeyError for a feature or window that the scope lacks."""
     of = {known.name: known for known in scope.totals.layout.features}[feature]
-    written = [*explain_feature_drift(scope, window, of), *explain_quality(scope, window, of)]
+    written = [
+        *explain_feature_drift(scope, window, of),
+        *explain_segment_drift(scope, window, of),
+        *explain_quality(scope, window, of),
+    ]
     yield from written
     yield from _others(scope, window, feature, samples, written)
 
@@ -30,6 +35,7 @@ def explain_model(scope: Scope, window: str, samples: Iterable[Sample]) -> Itera
     written = [
         *explain_performance(scope, window),
         *explain_model_drift(scope, window),
+        *explain_segments(scope, window),
         *explain_operations(scope, window),
         *explain_cost(scope, window),
     ]

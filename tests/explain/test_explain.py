@@ -14,6 +14,7 @@ import scipy.stats
 from exporter import names
 from exporter.config import Costs
 from exporter.config.model import Drift
+from exporter.config.segment import Segment
 from exporter.explain import Explanation, explain_feature, explain_model
 from exporter.explain.printed import as_text, as_values
 from exporter.measures import MEASURES, Histogram, Sample, Scope
@@ -22,6 +23,7 @@ from tests.edges import TASKS, reference_of, usual
 from tests.strategies import Counting, Row, model_of
 
 METHODS = ("psi", "js", "ks", "chi2", "hellinger", "tv", "wasserstein")
+SEGMENTS = (Segment(name="c", features=("x", "c")),)
 Numbers = dict[str, float]
 NUMBER = re.compile(r"-?[0-9][0-9.e+-]*|nan")
 
@@ -42,8 +44,8 @@ def moved(task: str) -> list[Row]:
 
 
 def scope_of(task: str, rows: list[Row]) -> Scope:
-    model = model_of(task).model_copy(update={"drift": Drift(methods=METHODS, min_rows=50)})
-    profile = Counting.of(model, reference_of(task)).of_rows(rows)
+    model = model_of(task).model_copy(update={"drift": Drift(methods=METHODS, min_rows=50), "segments": SEGMENTS})
+    profile = Counting.of(model, reference_of(task, segments=SEGMENTS)).of_rows(rows)
     return Scope(model, "v", Costs(), {"1d": profile}, profile, {"timeout": 2.0}, ("1d",))
 
 
