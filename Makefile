@@ -21,7 +21,7 @@ demo: $(INSTALLED) ## a year of flights, a model that decays, alerts that fire (
 test: $(INSTALLED) ## every test, with real Prometheus and Alertmanager processes
 	@scripts/test
 
-check: $(INSTALLED) ## format, lint, types, quick tests, generated files, Prometheus's own checkers
+check: $(INSTALLED) ## format, lint, types, quick tests, generated files, the checkers of Prometheus and Grafana
 	@scripts/check
 
 format: $(INSTALLED) ## format the code and mend what the linter can mend
