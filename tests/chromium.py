@@ -11,6 +11,7 @@ import select
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +23,10 @@ READS, WRITES = 3, 4  # the file descriptors that Chromium's pipe mode has
 def find_chromium() -> str | None:
     """The path of Chromium, if it is installed."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+class PageLeft(Exception):  # noqa: N818 - no error, for a page may give way to the next at any time
+    """The page that was asked gave way to another one before it answered."""
 
 
 class Browser:
@@ -88,6 +93,8 @@ class Browser:
         while True:
             answer = self._next(deadline)
             if answer.get("id") == self._number:
+                if "navigated" in answer.get("error", {}).get("message", ""):
+                    raise PageLeft(method)
                 assert "error" not in answer, (method, answer["error"])
                 return answer["result"]
             if answer.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
@@ -118,7 +125,10 @@ class Browser:
         """Return when the expression is true, over reloads of the page."""
         deadline = time.monotonic() + PATIENCE
         calmly = f"(() => {{ try {{ return {script} }} catch {{ return false }} }})()"  # between two pages all is null
-        while not self.ask(calmly):
+        while True:
+            with suppress(PageLeft):
+                if self.ask(calmly):
+                    return
             assert time.monotonic() < deadline, f"waited for {script}"
             time.sleep(0.05)
 
