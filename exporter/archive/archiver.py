@@ -25,7 +25,7 @@ from exporter.archive.columns import Sorter
 from exporter.config import Config, parse_duration
 from exporter.ingest.engine import Delta
 from exporter.ingest.files import UNREADABLE, LogFile, find_files, version_of
-from exporter.ingest.lines import is_record, read_block, skip
+from exporter.ingest.lines import chunks, is_record, read_block, skip
 from exporter.ingest.ndjson import MAX_LINE
 from exporter.ingest.sources import LogReader
 from exporter.measures import Sample
@@ -210,13 +210,8 @@ def _slices(stream: IO[bytes]) -> Iterator[bytes]:
     while not ended:
         block, ended, fault = read_block(stream, rest)
         end = len(block) if ended else block.rfind(b"\n") + 1 or len(block)
-        start, rest = 0, block[end:]
-        while start < end:
-            cut = block.rfind(b"\n", start, min(start + _SLICE, end)) + 1
-            if cut <= start:
-                cut = block.find(b"\n", start, end) + 1 or end
-            yield block[start:cut]
-            start = cut
+        rest = block[end:]
+        yield from chunks(block, 0, end, _SLICE)
     if fault is not None:
         raise fault
 
